@@ -1,0 +1,1 @@
+"""Frameworks that networks are written for. Importing this imports no framework."""

@@ -1,0 +1,114 @@
+"""What every backend is: files out, a trainer to run, a parser for the trainer's log."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+from ribosome.genome.network import Model
+from ribosome.genome.task import Task
+
+Ending = Literal[
+    "ok", "diverged", "invalid", "out_of_memory", "timeout", "crashed", "lost"
+]
+"""How a trial ends. Only ok has a fitness."""
+
+ENDINGS: tuple[Ending, ...] = Ending.__args__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """The trainer reached an iteration; loss and rate where it printed them."""
+
+    iteration: int
+    loss: float | None = None
+    lr: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Training batches per second; start-up and validation are not counted."""
+
+    batches_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A validation of the network after so many iterations."""
+
+    accuracy: float
+    loss: float
+    iteration: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The trainer said that, and how, the trial failed."""
+
+    ending: Ending
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The trainer said that it came to its regular end."""
+
+
+Event = Iteration | Speed | Tested | Failed | Finished
+
+
+class Parser(Protocol):
+    """Reads one trainer's log, line by line, in constant memory."""
+
+    def feed(self, line: str) -> Sequence[Event]:
+        """The events of one line; none for a line that says nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How to start a trainer: its arguments, and what to add to the environment.
+
+    ``preload`` names a module whose ``serve`` can run the same trial in a forked child of
+    a warm process: `serve(argv)` gets the arguments behind the program and returns the
+    exit code. Empty where the trainer is a foreign program.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    preload: str = ""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A framework that networks are written for. `emit` is deterministic, no time stamps."""
+
+    name: str
+    main_file: str
+
+    def emit(self, model: Model, task: Task) -> dict[str, str]:
+        """The files of one trial, path to text.
+
+        Raises UnsupportedOp for what the framework cannot say.
+        """
+        ...
+
+    def command(
+        self, folder: str, *, gpu: int | None, seed: int, save: str = ""
+    ) -> Command:
+        """The trainer's command for a folder of emitted files.
+
+        ``gpu`` is an index among the visible GPUs, None the CPU. ``save`` is a file that
+        the trained weights go to, empty for none.
+        """
+        ...
+
+    def parser(self) -> Parser:
+        """A fresh parser for one log."""
+        ...
+
+    def ending(self, exit_code: int) -> Ending | None:
+        """What an exit code says, None where it says nothing beyond "failed".
+
+        A negative code is the signal that ended the trainer.
+        """
+        ...

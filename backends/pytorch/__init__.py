@@ -1,0 +1,1 @@
+"""The PyTorch backend: a readable module, and the trainer that runs it."""

@@ -1,0 +1,1 @@
+"""The genome language: spaces, codec, network IR, shapes, cost, decode, encode."""

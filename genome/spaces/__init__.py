@@ -1,0 +1,1 @@
+"""The spaces that Ribosome ships, one TOML file each."""

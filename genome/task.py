@@ -1,0 +1,50 @@
+"""The task: what a network is for. Its input shape decides what fits."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How long and how a network is trained before it is judged.
+
+    Training ends after ``max_iterations``, or once ``time_limit_s`` seconds of it have
+    passed (start-up and validation not counted), whichever comes first; 0: no such limit.
+    ``precision`` "auto" is mixed where the device gains from it. ``threads`` are the
+    trainer's CPU threads. ``display`` is the number of iterations between log lines.
+    """
+
+    max_iterations: int = 300
+    time_limit_s: float = 0.0
+    test_batch_size: int = 256
+    display: int = 50
+    precision: str = "auto"  # single, mixed
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An image classification task, as an emitter and a trainer need to know it.
+
+    A trainer sees (pixel - mean) * scale, with one mean per channel, or none for zero:
+    Caffe's transform_param. ``data`` is the data folder, empty where none is needed (to
+    show or to decode a genome).
+    """
+
+    name: str
+    channels: int
+    height: int
+    width: int
+    classes: int
+    mean: tuple[float, ...] = ()
+    scale: float = 1.0
+    data: str = ""
+    training: Training = Training()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one image."""
+        return (self.channels, self.height, self.width)
+
+
+DIGITS = Task("digits", 1, 8, 8, 10, scale=0.0625)
+"""The default task where a command needs shapes only: scikit-learn's digits."""

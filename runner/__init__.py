@@ -1,0 +1,1 @@
+"""Master, workers, transports, trials and the journal of a run."""

@@ -1,0 +1,29 @@
+"""What a worker does with one genome: the interface between worker and trial."""
+
+from typing import Protocol
+
+from ribosome.runner.messages import Result, Work
+
+
+class Evaluator(Protocol):
+    """Evaluates one genome at a time without blocking its worker."""
+
+    def start(self, work: Work) -> None:
+        """Begin a trial. Never raises for a bad genome: that is a result."""
+        ...
+
+    def fileno(self) -> int | None:
+        """What to wait on for news of the trial; None when only time can tell."""
+        ...
+
+    def poll(self) -> Result | None:
+        """Take in what there is, without waiting; the result once the trial has ended."""
+        ...
+
+    def cancel(self) -> None:
+        """End the running trial, with every process of it, and forget it."""
+        ...
+
+    def close(self) -> None:
+        """Give back everything that is kept between trials."""
+        ...

@@ -1,0 +1,1 @@
+"""Strategies with ask and tell, pure and seeded."""

@@ -1,0 +1,54 @@
+"""What every strategy is: ask and tell. Pure: no files, no clock, a seeded Generator."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ribosome.genome.space import Genes, Group
+
+
+class Language(Protocol):
+    """A finite product of choices to search; `ribosome.genome` has the one of networks."""
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The choices, in order."""
+        ...
+
+    def canonical(self, genes: Genes) -> Genes:
+        """The one representative of all genes that mean the same."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Genes to evaluate, canonical, and where they came from.
+
+    ``generation`` is 0 for a random draw, else one more than its oldest parent's;
+    ``parents`` are trial numbers.
+    """
+
+    genes: Genes
+    generation: int = 0
+    parents: tuple[int, ...] = ()
+
+
+class Strategy(Protocol):
+    """Proposes genes and learns from what became of them.
+
+    The master numbers the trials. A strategy's whole state follows from the sequence of
+    its asks and tells and from the state of its Generator, so that `restore` in place of
+    `ask` rebuilds it from a journal.
+    """
+
+    def ask(self, trial: int) -> Proposal:
+        """Propose the genes of a trial; never genes that were proposed before, unless
+        the space is used up."""
+        ...
+
+    def tell(self, trial: int, fitness: float | None) -> None:
+        """Learn the fitness of a trial, None for a failure. Any order, each trial once."""
+        ...
+
+    def restore(self, trial: int, proposal: Proposal) -> None:
+        """Take a proposal as asked, without drawing a random number."""
+        ...

@@ -1,0 +1,1 @@
+"""Text templates and the one environment that renders them."""

@@ -1,0 +1,1 @@
+"""The ribosome command line and programs for one purpose."""
