@@ -6,10 +6,12 @@ own; a **gene** is one parameter and its **alleles**, the values that it may tak
 product of parameters is a sequence of groups of one case each.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from itertools import accumulate
-from math import prod
+from math import log2, prod
 
 Allele = int | float | str
 
@@ -29,6 +31,11 @@ class Gene:
     def cumulative(self) -> tuple[float, ...]:
         """Cumulative probabilities of the alleles, the last one 1."""
         return _cumulative(self.weights)
+
+    @cached_property
+    def position(self) -> dict[Allele, int]:
+        """The index of each allele."""
+        return {allele: index for index, allele in enumerate(self.alleles)}
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,20 @@ class Group:
         return sum(case.size for case in self.cases)
 
     @cached_property
+    def offsets(self) -> tuple[int, ...]:
+        """The number of the first value of each case."""
+        return tuple(accumulate((case.size for case in self.cases), initial=0))[:-1]
+
+    @cached_property
+    def which(self) -> dict[str, int]:
+        """The index of each case by its name."""
+        return {case.name: index for index, case in enumerate(self.cases)}
+
+    def case_of(self, number: int) -> int:
+        """The index of the case that a value's number belongs to."""
+        return bisect_right(self.offsets, number) - 1
+
+    @cached_property
     def cumulative(self) -> tuple[float, ...]:
         """Cumulative probabilities of the cases, the last one 1."""
         return _cumulative(tuple(case.weight for case in self.cases))
@@ -68,3 +89,55 @@ def _cumulative(weights: tuple[float, ...]) -> tuple[float, ...]:
     sums = list(accumulate(weight / total for weight in weights))
     sums[-1] = 1.0
     return tuple(sums)
+
+
+@dataclass(frozen=True)
+class Space:
+    """A search space: its groups, in the order in which a genome holds them.
+
+    ``slots`` are the indices of the slots' groups. ``runs`` cuts them into runs of slots
+    with the same cases, within which empty slots move to the end (`ribosome.genome.fit`).
+    """
+
+    name: str
+    version: int
+    groups: tuple[Group, ...]
+    slots: range
+    runs: tuple[range, ...]
+    description: str = ""
+
+    @cached_property
+    def size(self) -> int:
+        """The number of its genomes."""
+        return prod(group.size for group in self.groups)
+
+    @property
+    def bits(self) -> float:
+        """log2 of its size: what a genome of it holds at most."""
+        return log2(self.size)
+
+    @cached_property
+    def genome_bytes(self) -> int:
+        """The length of every genome of it: the fewest bytes that hold its size."""
+        return ((self.size - 1).bit_length() + 7) // 8
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The groups' positions by name."""
+        return {group.name: position for position, group in enumerate(self.groups)}
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """Eight bytes that change with the meaning of a genome, not with the weights."""
+        meaning = [
+            (
+                group.name,
+                [
+                    (case.name, [(gene.name, gene.alleles) for gene in case.genes])
+                    for case in group.cases
+                ],
+            )
+            for group in self.groups
+        ]
+        text = repr((self.name, self.version, meaning))
+        return sha256(text.encode()).digest()[:8]

@@ -1,0 +1,147 @@
+"""Genomes as bytes and as text.
+
+Bytes: a mixed-radix number whose digits are the groups' values, the first group in front,
+big-endian, in the fewest bytes that hold the size of the space. Text: the space, its
+version, the bytes in Crockford's base 32 in lower case, and a checksum over both and over the
+meaning of the space, so that a genome is not read with another space of the same name::
+
+    menndl-1-0h3k…-7m2q
+"""
+
+import base64
+import binascii
+import re
+from zlib import crc32
+
+from ribosome.genome.errors import GenomeError
+from ribosome.genome.space import Genes, Group, Space
+
+_STANDARD = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_CROCKFORD = b"0123456789abcdefghjkmnpqrstvwxyz"
+_TO_CROCKFORD = bytes.maketrans(_STANDARD, _CROCKFORD)
+_FROM_CROCKFORD = bytes.maketrans(_CROCKFORD, _STANDARD)
+_TEXT = re.compile(r"([a-z][a-z0-9_]*)-([0-9]{1,6})-([0-9a-z]+)-([0-9a-z]{4})")
+_CHECK_BITS = 20
+
+
+def pack(space: Space, genes: Genes) -> bytes:
+    """The bytes of a genome: always ``space.genome_bytes`` of them."""
+    number = 0
+    for group, values in zip(space.groups, genes, strict=True):
+        number = number * group.size + _number(group, values)
+    return number.to_bytes(space.genome_bytes, "big")
+
+
+def unpack(space: Space, data: bytes) -> Genes:
+    """The genes of a packed genome.
+
+    Raises GenomeError for a wrong length and for a number beyond the size of the space.
+    """
+    if len(data) != space.genome_bytes:
+        what = "truncated" if len(data) < space.genome_bytes else "padded"
+        raise GenomeError(
+            f"genome is {what}: it has {len(data)} bytes, those of {_title(space)} have "
+            f"{space.genome_bytes}; copy it again, whole"
+        )
+    number = int.from_bytes(data, "big")
+    if number >= space.size:
+        raise GenomeError(
+            f"genome is no valid code of {_title(space)}: its number is beyond the size "
+            "of the space; copy it again, whole"
+        )
+    genes: list[tuple[int, ...]] = []
+    for group in reversed(space.groups):
+        number, value = divmod(number, group.size)
+        genes.append(_values(group, value))
+    genes.reverse()
+    return tuple(genes)
+
+
+def to_text(space: Space, genes: Genes) -> str:
+    """The text form: fixed length, safe in URLs and file names."""
+    data = pack(space, genes)
+    body = base64.b32encode(data).rstrip(b"=").translate(_TO_CROCKFORD).decode()
+    return f"{space.name}-{space.version}-{body}-{_checksum(space, data)}"
+
+
+def from_text(space: Space, text: str) -> Genes:
+    """The genes of a genome's text form, upper or lower case.
+
+    Raises GenomeError for another space or version, a wrong length or a wrong checksum.
+    """
+    text = text.strip().lower()
+    name, version = space_named_by(text)
+    if (name, version) != (space.name, space.version):
+        raise GenomeError(
+            f"genome is of space {name} {version}, not of {_title(space)}; "
+            "name its own space with --space, or use a genome of this one"
+        )
+    body, check = text.split("-")[2:]
+    letters = (space.genome_bytes * 8 + 4) // 5
+    if len(body) != letters:
+        what = "truncated" if len(body) < letters else "padded"
+        raise GenomeError(
+            f"genome is {what}: {len(body)} letters stand between its version and its "
+            f"checksum, {_title(space)} has {letters}; copy it again, whole"
+        )
+    try:
+        standard = body.encode().translate(_FROM_CROCKFORD)
+        data = base64.b32decode(standard + b"=" * (-letters % 8))
+    except binascii.Error:
+        raise GenomeError(
+            "genome has a letter that base 32 does not use (i, l, o and u are left out); "
+            "copy it again"
+        ) from None
+    canonical = base64.b32encode(data).rstrip(b"=").translate(_TO_CROCKFORD).decode()
+    if canonical != body or check != _checksum(space, data):
+        raise GenomeError(
+            f"genome's checksum is wrong: it was changed on the way, or made with another "
+            f"space file than this {_title(space)}; copy it again, or name the space file "
+            "that it was made with"
+        )
+    return unpack(space, data)
+
+
+def space_named_by(text: str) -> tuple[str, int]:
+    """The name and version of the space that a genome's text form names."""
+    match = _TEXT.fullmatch(text.strip().lower())
+    if match is None:
+        raise GenomeError(
+            f"{_shorten(text)!r} is no genome: one reads SPACE-VERSION-LETTERS-CHECKSUM; "
+            "`ribosome random` prints some"
+        )
+    return match[1], int(match[2])
+
+
+def _number(group: Group, values: tuple[int, ...]) -> int:
+    case = group.cases[values[0]]
+    number = 0
+    for gene, index in zip(case.genes, values[1:], strict=True):
+        number = number * len(gene.alleles) + index
+    return group.offsets[values[0]] + number
+
+
+def _values(group: Group, number: int) -> tuple[int, ...]:
+    which = group.case_of(number)
+    number -= group.offsets[which]
+    values: list[int] = []
+    for gene in reversed(group.cases[which].genes):
+        number, index = divmod(number, len(gene.alleles))
+        values.append(index)
+    values.append(which)
+    values.reverse()
+    return tuple(values)
+
+
+def _checksum(space: Space, data: bytes) -> str:
+    number = crc32(space.fingerprint + data) & ((1 << _CHECK_BITS) - 1)
+    digits = (number >> shift & 31 for shift in range(_CHECK_BITS - 5, -1, -5))
+    return "".join(chr(_CROCKFORD[digit]) for digit in digits)
+
+
+def _title(space: Space) -> str:
+    return f"space {space.name} {space.version}"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."

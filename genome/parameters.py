@@ -1,0 +1,182 @@
+"""What a space file may say: its sections, their cases, each case's parameters.
+
+A parameter that a space file leaves out takes its default, and is no gene then.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ribosome.genome.ops import ELU, Filler, Op, ReLU, Sigmoid, TanH
+from ribosome.genome.space import Allele
+
+SAME = "same"
+"""As a kernel_w or stride_w: the value of kernel_h or stride_h."""
+
+ACTIVATIONS: dict[str, Op] = {
+    "relu": ReLU(),
+    "leaky_relu": ReLU(negative_slope=0.1),
+    "sigmoid": Sigmoid(),
+    "tanh": TanH(),
+    "elu": ELU(),
+}
+
+PADS = {"none": (0, 0), "half": (1, 1), "half_h": (1, 0), "half_w": (0, 1)}
+"""The axes that are padded, by (kernel - 1) // 2 each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a case: what its alleles may be, and its allele when left out."""
+
+    check: Callable[[Allele], bool]
+    wants: str
+    default: Allele | None = None  # None: must be given
+    ascending: bool = False
+
+
+def parse_filler(text: str) -> Filler:
+    """The filler that an allele names: xavier, msra, positive_unitball, gaussian(0.01).
+
+    Raises ValueError for anything else.
+    """
+    if text in ("xavier", "msra", "positive_unitball"):
+        return Filler(text)  # type: ignore[arg-type]
+    match = re.fullmatch(r"gaussian\((\d+(?:\.\d+)?)\)", text)
+    if match is None or float(match[1]) <= 0.0:
+        raise ValueError(text)
+    return Filler("gaussian", std=float(match[1]))
+
+
+def _is_filler(value: Allele) -> bool:
+    try:
+        return isinstance(value, str) and bool(parse_filler(value))
+    except ValueError:
+        return False
+
+
+def _count(value: Allele) -> bool:
+    return isinstance(value, int) and 1 <= value <= 65536
+
+
+def _number(low: float, high: float) -> Callable[[Allele], bool]:
+    return lambda value: isinstance(value, int | float) and low <= value <= high
+
+
+def _one_of(*names: str) -> Parameter:
+    return Parameter(lambda value: value in names, f"one of {', '.join(names)}", names[0])
+
+
+def _real(low: float, high: float, default: float | None) -> Parameter:
+    return Parameter(_number(low, high), f"a number from {low:g} to {high:g}", default)
+
+
+_WIDTH = Parameter(_count, "a whole number from 1 to 65536")
+_ALONG_H = Parameter(_count, "a whole number from 1 to 65536", 1, ascending=True)
+_ALONG_W = Parameter(
+    lambda value: value == SAME or _count(value),
+    f'"{SAME}" or a whole number from 1 to 65536',
+    SAME,
+    ascending=True,
+)
+_WEIGHT_FILLER = Parameter(
+    _is_filler, "xavier, msra, positive_unitball or gaussian(STD)", "xavier"
+)
+_BIAS = _real(-1000.0, 1000.0, 0.0)
+_DROPOUT = _real(0.0, 0.99, 0.0)
+_ACTIVATION = _one_of("none", *ACTIVATIONS)
+_METHOD = _one_of("MAX", "AVE")
+_WINDOW = {
+    "kernel_h": _ALONG_H,
+    "kernel_w": _ALONG_W,
+    "stride_h": _ALONG_H,
+    "stride_w": _ALONG_W,
+}
+_BASE_LR = _real(1e-9, 1e3, None)
+_MOMENTUM = _real(0.0, 0.9999, 0.9)
+
+SLOT_CASES: dict[str, dict[str, Parameter]] = {
+    "none": {},
+    "convolution": {
+        "num_output": _WIDTH,
+        **_WINDOW,
+        "pad": _one_of(*PADS),
+        "weight_filler": _WEIGHT_FILLER,
+        "bias": _BIAS,
+        "dropout": _DROPOUT,
+        "activation": _ACTIVATION,
+    },
+    "pooling": {"method": _METHOD, **_WINDOW, "activation": _ACTIVATION},
+    "global_pooling": {"method": _METHOD},
+    "lrn": {
+        "region": _one_of("ACROSS_CHANNELS", "WITHIN_CHANNEL"),
+        "local_size": Parameter(
+            lambda value: _count(value) and int(value) % 2 == 1, "an odd whole number", 5
+        ),
+        "alpha": _real(0.0, 1000.0, 1.0),
+        "beta": _real(0.0, 10.0, 0.75),
+    },
+    "batch_norm": {"activation": _ACTIVATION},
+    "inception": {
+        "num_1x1": _WIDTH,
+        "num_3x3_reduce": _WIDTH,
+        "num_3x3": _WIDTH,
+        "num_5x5_reduce": _WIDTH,
+        "num_5x5": _WIDTH,
+        "num_pool_proj": _WIDTH,
+        "weight_filler": _WEIGHT_FILLER,
+        "bias": _BIAS,
+    },
+    "inner_product": {
+        "num_output": _WIDTH,
+        "weight_filler": _WEIGHT_FILLER,
+        "bias": _BIAS,
+        "dropout": _DROPOUT,
+        "activation": _ACTIVATION,
+    },
+}
+"""What a slot may hold. The order is that in which a table of layers lists them."""
+
+SECTIONS: dict[str, dict[str, dict[str, Parameter]]] = {
+    "input": {"input": {"jitter": _real(0.0, 10.0, 0.0)}},
+    "towers": {
+        "one": {},
+        "cut": {
+            "count": Parameter(
+                lambda value: isinstance(value, int) and 2 <= value <= 64,
+                "a whole number from 2 to 64",
+                ascending=True,
+            ),
+            "merge": Parameter(_count, "a slot's number", ascending=True),
+        },
+    },
+    "solver": {
+        "SGD": {"base_lr": _BASE_LR, "momentum": _MOMENTUM},
+        "Nesterov": {"base_lr": _BASE_LR, "momentum": _MOMENTUM},
+        "Adam": {
+            "base_lr": _BASE_LR,
+            "momentum": _MOMENTUM,
+            "momentum2": _real(0.0, 0.99999, 0.999),
+        },
+        "RMSProp": {"base_lr": _BASE_LR, "rms_decay": _real(0.0, 0.99999, 0.99)},
+    },
+    "learning_rate": {
+        "fixed": {},
+        "step": {"gamma": _real(1e-6, 1.0, 0.1), "fraction": _real(0.001, 1.0, 0.5)},
+        "exp": {"gamma": _real(1e-9, 1.0, 0.01)},
+        "inv": {"gamma": _real(0.0, 1e6, 1.0), "power": _real(0.0, 10.0, 0.75)},
+        "poly": {"power": _real(0.0, 10.0, 1.0)},
+        "sigmoid": {
+            "gamma": _real(-1e6, 1e6, -10.0),
+            "fraction": _real(0.0, 1.0, 0.5),
+        },
+    },
+    "training": {
+        "training": {
+            "batch_size": _WIDTH,
+            "weight_decay": _real(0.0, 10.0, 0.0),
+            "clip_gradients": _real(0.0, 1e6, 0.0),
+        }
+    },
+}
+"""The sections beside the slots. A section with one case of its own name is plain genes."""
