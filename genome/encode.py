@@ -182,7 +182,9 @@ def _explain(space: Space, plan: Plan) -> str:
         held = [case for case in cases if case.name == name]
         if not held:
             return f"{title} {where}: its slots hold no {name}"
-        for position, (gene, value) in enumerate(zip(held[0].genes, values, strict=True)):
+        for position, (gene, value) in enumerate(
+            zip(held[0].genes, values, strict=True)
+        ):
             known = {a for case in held for a in case.genes[position].alleles}
             if gene.name not in _FITTED and value not in known:
                 return f"{title} {where}: {name} has no allele {gene.name} = {value}"

@@ -18,14 +18,23 @@ one representative of all of them, by the first allele of each gene that leads t
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ribosome.genome.parameters import PADS, SAME
 from ribosome.genome.space import Allele, Case, Gene, Genes, Group, Space
 from ribosome.genome.task import Task
 
 Values = tuple[Allele, ...]
-"""What a layer's parameters came to, in the order of its case's genes."""
+"""What a case's parameters came to, in the order of its genes."""
+
+_Map = tuple[int, int]
+"""Height and width of what is left of the image; (0, 0) behind an inner product."""
+
+_FLAT: _Map = (0, 0)
+_CACHE = 16384
+"""Layers that are kept as fitted: a child shares most of its slots with a parent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,46 +65,40 @@ class Plan:
 def fit(space: Space, genes: Genes, task: Task) -> Plan:
     """The plan of a genome for a task, by the rules above."""
     layers: list[Layer] = []
-    map_ = _Map(task.height, task.width)
+    left = (task.height, task.width)
     for slot in space.slots:
         chosen = genes[slot]
         case = space.groups[slot].cases[chosen[0]]
-        if not map_.vanishes(case.name):
-            values = _values(case, chosen)
-            layers.append(Layer(case.name, map_.take(case.name, values)))
-    towers = merge = 0
+        if not _vanishes(case.name, left):
+            layer, left = _take(case, chosen, left)
+            layers.append(layer)
+    towers, merge = 1, 0
     settings = []
-    for position, group in enumerate(space.groups):
-        if space.slots.start <= position < space.slots.stop:
-            continue
-        case = group.cases[genes[position][0]]
-        values = _values(case, genes[position])
+    for position in space.settings:
+        group, chosen = space.groups[position], genes[position]
+        case = group.cases[chosen[0]]
+        values = _values(case, chosen)
         if group.name != "towers":
             settings.append((group.name, case.name, values))
         elif case.name == "cut":
-            towers = min(int(values[0]), task.channels)
-            merge = min(int(values[1]), len(layers))
-    if towers < 2 or merge == 0:
-        towers, merge = 1, 0
+            towers, merge = _cut(values, len(layers), task)
     return Plan(tuple(layers), towers, merge, tuple(settings))
 
 
 def express(space: Space, plan: Plan, task: Task) -> Genes | None:
     """The canonical genes of a plan; None where the space cannot express it."""
-    slots = _express_slots(
-        space, plan.layers, space.slots.start, _Map(task.height, task.width)
-    )
+    first = space.slots.start
+    slots = _express_slots(space, plan.layers, first, (task.height, task.width))
     if slots is None:
         return None
     try:
         others = [
-            _express_setting(group, plan, task)
-            for position, group in enumerate(space.groups)
-            if position not in space.slots
+            _express_setting(space.groups[position], plan, task)
+            for position in space.settings
         ]
     except KeyError:
         return None
-    return (*others[: space.slots.start], *slots, *others[space.slots.start :])
+    return (*others[:first], *slots, *others[first:])
 
 
 def canonical(space: Space, genes: Genes, task: Task) -> Genes:
@@ -106,121 +109,75 @@ def canonical(space: Space, genes: Genes, task: Task) -> Genes:
     return found
 
 
-class _Map:
-    """What is left of the image on the way through the slots."""
-
-    __slots__ = ("_flat", "_h", "_w")
-
-    def __init__(self, height: int, width: int) -> None:
-        self._h, self._w, self._flat = height, width, False
-
-    def copy(self) -> "_Map":
-        twin = _Map(self._h, self._w)
-        twin._flat = self._flat
-        return twin
-
-    def vanishes(self, case: str) -> bool:
-        if case == "none":
-            return True
-        if case in ("inner_product", "batch_norm"):
-            return False
-        if self._flat:
-            return True
-        return case in ("pooling", "global_pooling") and self._h == self._w == 1
-
-    def take(
-        self, case: str, values: Values
-    ) -> tuple[Allele | tuple[int, int], ...]:
-        """The parameters as fitted to the map, which becomes the layer's output."""
-        if case == "convolution":
-            width, kernel_h, kernel_w, stride_h, stride_w, pad, *rest = values
-            kernel_h, kernel_w = self._kernel(kernel_h, kernel_w)
-            along_h, along_w = PADS[pad]  # type: ignore[index]
-            pad_h = along_h * ((kernel_h - 1) // 2)
-            pad_w = along_w * ((kernel_w - 1) // 2)
-            stride_h = _conv_stride(stride_h, self._h + 2 * pad_h - kernel_h)
-            stride_w = stride_h if stride_w == SAME else stride_w
-            stride_w = _conv_stride(stride_w, self._w + 2 * pad_w - kernel_w)
-            self._h = (self._h + 2 * pad_h - kernel_h) // stride_h + 1
-            self._w = (self._w + 2 * pad_w - kernel_w) // stride_w + 1
-            pads = (pad_h, pad_w)
-            return (width, kernel_h, kernel_w, stride_h, stride_w, pads, *rest)
-        if case == "pooling":
-            method, kernel_h, kernel_w, stride_h, stride_w, activation = values
-            kernel_h, kernel_w = self._kernel(kernel_h, kernel_w)
-            stride_h = _pool_stride(stride_h, kernel_h, self._h)
-            stride_w = stride_h if stride_w == SAME else stride_w
-            stride_w = _pool_stride(stride_w, kernel_w, self._w)
-            self._h = -(-(self._h - kernel_h) // stride_h) + 1
-            self._w = -(-(self._w - kernel_w) // stride_w) + 1
-            return (method, kernel_h, kernel_w, stride_h, stride_w, activation)
-        if case == "global_pooling":
-            self._h = self._w = 1
-        elif case == "inner_product":
-            self._flat = True
-        return values
-
-    def express(self, gene: Gene, values: dict[str, object], case: str) -> int:
-        """The first allele of a kernel, stride or pad gene that `take` fits to its value."""
-        value = values[gene.name]
-        if gene.name == "pad":
-            kernel_h, kernel_w = values["kernel_h"], values["kernel_w"]
-            half_h, half_w = (kernel_h - 1) // 2, (kernel_w - 1) // 2  # type: ignore[operator]
-            for index, allele in enumerate(gene.alleles):
-                along_h, along_w = PADS[allele]  # type: ignore[index]
-                if (along_h * half_h, along_w * half_w) == value:
-                    return index
-            raise KeyError(gene.name)
-        axis = gene.name[-1]
-        size = self._h if axis == "h" else self._w
-        if gene.name.startswith("kernel"):
-            fitted = lambda number: min(number, size)  # noqa: E731
-        elif case == "pooling":
-            kernel = int(values[f"kernel_{axis}"])  # type: ignore[call-overload]
-            fitted = lambda number: _pool_stride(number, kernel, size)  # noqa: E731
-        else:
-            kernel = int(values[f"kernel_{axis}"])  # type: ignore[call-overload]
-            pad = values["pad"]["hw".index(axis)]  # type: ignore[index]
-            room = size + 2 * pad - kernel
-            fitted = lambda number: _conv_stride(number, room)  # noqa: E731
-        alleles = gene.alleles
-        start = 0
-        if alleles[0] == SAME:
-            along_h = values[gene.name[:-1] + "h"]
-            if fitted(along_h) == value:
-                return 0
-            start = 1
-        if start < len(alleles) and fitted(alleles[start]) == value:
-            return start
-        exact = gene.position.get(value)  # type: ignore[call-overload]
-        if exact is None:
-            # `fitted` cuts off what is too much, so the first larger allele does it too.
-            exact = bisect_left(alleles, value, lo=start)  # type: ignore[type-var]
-        if exact == len(alleles) or fitted(alleles[exact]) != value:
-            raise KeyError(gene.name)
-        return int(exact)
-
-    def _kernel(self, kernel_h: Allele, kernel_w: Allele) -> tuple[int, int]:
-        along_h = min(int(kernel_h), self._h)
-        return along_h, min(along_h if kernel_w == SAME else int(kernel_w), self._w)
+def _vanishes(case: str, left: _Map) -> bool:
+    if case == "none":
+        return True
+    if case in ("inner_product", "batch_norm"):
+        return False
+    return left == _FLAT or (case in ("pooling", "global_pooling") and left == (1, 1))
 
 
-def _conv_stride(stride: Allele, room: int) -> int:
-    return min(int(stride), room + 1)
+@lru_cache(maxsize=_CACHE)
+def _take(case: Case, chosen: tuple[int, ...], left: _Map) -> tuple[Layer, _Map]:
+    """A slot's layer as fitted to the map, and the map behind it."""
+    values = _values(case, chosen)
+    if case.name == "convolution":
+        return _fit_convolution(values, left)
+    if case.name == "pooling":
+        return _fit_pooling(values, left)
+    if case.name == "global_pooling":
+        left = (1, 1)
+    elif case.name == "inner_product":
+        left = _FLAT
+    return Layer(case.name, values), left
 
 
-def _pool_stride(stride: Allele, kernel: int, size: int) -> int:
-    return 1 if kernel == size else min(int(stride), kernel)
+def _fit_convolution(values: Values, left: _Map) -> tuple[Layer, _Map]:
+    width, kernel_h, kernel_w, stride_h, stride_w, pad, *rest = values
+    k_h, k_w = _fit_kernel(kernel_h, kernel_w, left)
+    along_h, along_w = PADS[pad]  # type: ignore[index]
+    pads = (along_h * ((k_h - 1) // 2), along_w * ((k_w - 1) // 2))
+    room_h = left[0] + 2 * pads[0] - k_h
+    room_w = left[1] + 2 * pads[1] - k_w
+    s_h = min(int(stride_h), room_h + 1)
+    s_w = min(s_h if stride_w == SAME else int(stride_w), room_w + 1)
+    layer = Layer("convolution", (width, k_h, k_w, s_h, s_w, pads, *rest))
+    return layer, (room_h // s_h + 1, room_w // s_w + 1)
+
+
+def _fit_pooling(values: Values, left: _Map) -> tuple[Layer, _Map]:
+    method, kernel_h, kernel_w, stride_h, stride_w, activation = values
+    k_h, k_w = _fit_kernel(kernel_h, kernel_w, left)
+    s_h = min(int(stride_h), _most_pooling_stride(k_h, left[0]))
+    s_w = s_h if stride_w == SAME else int(stride_w)
+    s_w = min(s_w, _most_pooling_stride(k_w, left[1]))
+    layer = Layer("pooling", (method, k_h, k_w, s_h, s_w, activation))
+    return layer, (-(-(left[0] - k_h) // s_h) + 1, -(-(left[1] - k_w) // s_w) + 1)
+
+
+def _fit_kernel(kernel_h: Allele, kernel_w: Allele, left: _Map) -> tuple[int, int]:
+    k_h = min(int(kernel_h), left[0])
+    return k_h, min(k_h if kernel_w == SAME else int(kernel_w), left[1])
+
+
+def _most_pooling_stride(kernel: int, size: int) -> int:
+    return 1 if kernel == size else kernel
+
+
+def _cut(values: Sequence[Allele], layers: int, task: Task) -> tuple[int, int]:
+    """Towers and the layer that they merge behind: (1, 0) where nothing is cut."""
+    towers, merge = min(int(values[0]), task.channels), min(int(values[1]), layers)
+    return (towers, merge) if towers > 1 and merge > 0 else (1, 0)
 
 
 def _values(case: Case, chosen: tuple[int, ...]) -> Values:
     return tuple(
-        [gene.alleles[index] for gene, index in zip(case.genes, chosen[1:], strict=True)]
+        [gene.alleles[i] for gene, i in zip(case.genes, chosen[1:], strict=True)]
     )
 
 
 def _express_slots(
-    space: Space, layers: tuple[Layer, ...], slot: int, map_: _Map
+    space: Space, layers: tuple[Layer, ...], slot: int, left: _Map
 ) -> list[tuple[int, ...]] | None:
     """The genes of the slots from ``slot`` on: every layer as early as it can stand.
 
@@ -231,81 +188,106 @@ def _express_slots(
         return None if layers else []
     group = space.groups[slot]
     if layers:
-        after = map_.copy()
-        genes = _express_layer(group, layers[0], after)
-        if genes is not None:
+        found = _express_layer(group, layers[0], left)
+        if found is not None:
+            genes, after = found
             rest = _express_slots(space, layers[1:], slot + 1, after)
             if rest is not None:
                 return [genes, *rest]
-    nothing = _express_nothing(group, map_)
+    nothing = _express_nothing(group, left)
     if nothing is None:
         return None
-    stop = next(run.stop for run in space.runs if slot in run)
-    rest = _express_slots(space, layers, stop, map_)
+    stop = space.run_stop[slot]
+    rest = _express_slots(space, layers, stop, left)
     return None if rest is None else [nothing] * (stop - slot) + rest
 
 
-def _express_layer(group: Group, layer: Layer, map_: _Map) -> tuple[int, ...] | None:
-    """The genes of a layer, which ``map_`` takes; None where the group cannot hold it."""
+@lru_cache(maxsize=_CACHE)
+def _express_layer(
+    group: Group, layer: Layer, left: _Map
+) -> tuple[tuple[int, ...], _Map] | None:
+    """A layer's genes and the map behind it; None where the group cannot hold it."""
     which = group.which.get(layer.case)
-    if which is None or map_.vanishes(layer.case):
+    if which is None or _vanishes(layer.case, left):
         return None
     case = group.cases[which]
+    values = dict(zip([gene.name for gene in case.genes], layer.values, strict=True))
     try:
-        if layer.case in ("convolution", "pooling"):
-            values = dict(zip([g.name for g in case.genes], layer.values, strict=True))
-            found = [
-                map_.express(gene, values, layer.case)
-                if gene.name in _FITTED
-                else gene.position[values[gene.name]]  # type: ignore[index]
-                for gene in case.genes
-            ]
-        else:
-            found = [
-                gene.position[value]  # type: ignore[index]
-                for gene, value in zip(case.genes, layer.values, strict=True)
-            ]
+        found = [_express_gene(gene, values, layer.case, left) for gene in case.genes]
     except KeyError:
         return None
-    map_.take(layer.case, _values(case, (which, *found)))
-    return (which, *found)
+    genes = (which, *found)
+    return genes, _take(case, genes, left)[1]
 
 
-_FITTED = frozenset({"kernel_h", "kernel_w", "stride_h", "stride_w", "pad"})
+def _express_gene(
+    gene: Gene, values: dict[str, Allele | tuple[int, int]], case: str, left: _Map
+) -> int:
+    """The allele of a gene that `_take` fits to its value. KeyError where none does."""
+    name, value = gene.name, values[gene.name]
+    if name == "pad":
+        return _express_pad(gene, values)
+    if name not in ("kernel_h", "kernel_w", "stride_h", "stride_w"):
+        return gene.position[value]  # type: ignore[index]
+    axis = 0 if name[-1] == "h" else 1
+    kernel = int(values["kernel_w" if axis else "kernel_h"])  # type: ignore[arg-type]
+    if name[0] == "k":
+        most = left[axis]
+    elif case == "pooling":
+        most = _most_pooling_stride(kernel, left[axis])
+    else:
+        most = left[axis] + 2 * values["pad"][axis] - kernel + 1  # type: ignore[index, operator]
+    words = gene.alleles[0] == SAME
+    if axis and words and value == min(values[name[:-1] + "h"], most):  # type: ignore[type-var]
+        return 0
+    if value not in gene.position and value == most:
+        # `_take` cuts off what is too much, so the first larger allele does it too.
+        larger = bisect_left(gene.alleles, value, lo=int(words))  # type: ignore[type-var]
+        if larger < len(gene.alleles):
+            return larger
+    if int(value) > most:  # type: ignore[arg-type]
+        raise KeyError(name)
+    return gene.position[value]  # type: ignore[index]
 
 
-def _express_nothing(group: Group, map_: _Map) -> tuple[int, ...] | None:
+def _express_pad(gene: Gene, values: dict[str, Allele | tuple[int, int]]) -> int:
+    half_h = (int(values["kernel_h"]) - 1) // 2  # type: ignore[arg-type]
+    half_w = (int(values["kernel_w"]) - 1) // 2  # type: ignore[arg-type]
+    for index, allele in enumerate(gene.alleles):
+        along_h, along_w = PADS[allele]  # type: ignore[index]
+        if (along_h * half_h, along_w * half_w) == values["pad"]:
+            return index
+    raise KeyError(gene.name)
+
+
+def _express_nothing(group: Group, left: _Map) -> tuple[int, ...] | None:
     for which, case in enumerate(group.cases):
-        if map_.vanishes(case.name):
+        if _vanishes(case.name, left):
             return (which, *[0] * len(case.genes))
     return None
 
 
 def _express_setting(group: Group, plan: Plan, task: Task) -> tuple[int, ...]:
-    if group.name != "towers":
-        name, values = next((c, v) for g, c, v in plan.settings if g == group.name)
-        which = group.which[name]
-        genes = group.cases[which].genes
-        found = [g.position[v] for g, v in zip(genes, values, strict=True)]
-        return (which, *found)
+    if group.name == "towers":
+        return _express_towers(group, plan, task)
+    name, values = next((c, v) for g, c, v in plan.settings if g == group.name)
+    which = group.which[name]
+    genes = group.cases[which].genes
+    found = [gene.position[value] for gene, value in zip(genes, values, strict=True)]
+    return (which, *found)
+
+
+def _express_towers(group: Group, plan: Plan, task: Task) -> tuple[int, ...]:
+    """The first case, count and merge that `fit` turns into the plan's."""
     for which, case in enumerate(group.cases):
-        if case.name == "one" and plan.towers == 1:
-            return (which,)
-        if case.name == "cut":
-            found = _express_cut(case, plan, task)
-            if found is not None:
-                return (which, *found)
+        if case.name == "one":
+            if plan.towers == 1:
+                return (which,)
+            continue
+        counts, places = (gene.alleles for gene in case.genes)
+        for i, count in enumerate(counts):
+            for j, place in enumerate(places):
+                cut = _cut((count, place), len(plan.layers), task)
+                if cut == (plan.towers, plan.merge):
+                    return (which, i, j)
     raise KeyError(group.name)
-
-
-def _express_cut(case: Case, plan: Plan, task: Task) -> list[int] | None:
-    """The first count and merge that `fit` turns into the plan's."""
-    layers = len(plan.layers)
-    for i, count in enumerate(case.genes[0].alleles):
-        for j, place in enumerate(case.genes[1].alleles):
-            towers, merge = min(int(count), task.channels), min(int(place), layers)
-            if towers < 2 or merge == 0:
-                towers, merge = 1, 0
-            if (towers, merge) == (plan.towers, plan.merge):
-                return [i, j]
-    return None

@@ -12,7 +12,9 @@ from typing import Literal
 class Filler:
     """How a blob starts: Caffe's filler of that name (the fan is the fan-in)."""
 
-    kind: Literal["constant", "gaussian", "uniform", "xavier", "msra", "positive_unitball"]
+    kind: Literal[
+        "constant", "gaussian", "uniform", "xavier", "msra", "positive_unitball"
+    ]
     value: float = 0.0  # of constant
     std: float = 1.0  # of gaussian; the default is Caffe's
     low: float = 0.0  # of uniform

@@ -64,7 +64,9 @@ def _number(low: float, high: float) -> Callable[[Allele], bool]:
 
 
 def _one_of(*names: str) -> Parameter:
-    return Parameter(lambda value: value in names, f"one of {', '.join(names)}", names[0])
+    return Parameter(
+        lambda value: value in names, f"one of {', '.join(names)}", names[0]
+    )
 
 
 def _real(low: float, high: float, default: float | None) -> Parameter:
@@ -111,7 +113,9 @@ SLOT_CASES: dict[str, dict[str, Parameter]] = {
     "lrn": {
         "region": _one_of("ACROSS_CHANNELS", "WITHIN_CHANNEL"),
         "local_size": Parameter(
-            lambda value: _count(value) and int(value) % 2 == 1, "an odd whole number", 5
+            lambda value: _count(value) and int(value) % 2 == 1,
+            "an odd whole number",
+            5,
         ),
         "alpha": _real(0.0, 1000.0, 1.0),
         "beta": _real(0.0, 10.0, 0.75),

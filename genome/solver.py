@@ -55,7 +55,9 @@ class Schedule:
             case "inv":
                 return self.base_lr * (1.0 + self.gamma * iteration) ** -self.power
             case "poly":
-                return self.base_lr * (1.0 - iteration / self.max_iterations) ** self.power
+                return (
+                    self.base_lr * (1.0 - iteration / self.max_iterations) ** self.power
+                )
             case "sigmoid":
                 return self.base_lr / (
                     1.0 + math.exp(-self.gamma * (iteration - self.stepsize))

@@ -4,6 +4,8 @@ A **group** is one choice with its details: a slot, the solver, the way that tow
 It holds one of several **cases** (convolution, pooling, ...), and each case has genes of its
 own; a **gene** is one parameter and its **alleles**, the values that it may take. A plain
 product of parameters is a sequence of groups of one case each.
+
+Spaces and their parts are equal only to themselves, so that they are quick to look up.
 """
 
 from bisect import bisect_right
@@ -19,7 +21,7 @@ Genes = tuple[tuple[int, ...], ...]
 """A genome in memory: for each group the index of its case, then an allele index per gene."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Gene:
     """One parameter, its alleles, and how likely each is to be drawn."""
 
@@ -38,7 +40,7 @@ class Gene:
         return {allele: index for index, allele in enumerate(self.alleles)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One thing that a group may hold: its genes, and how likely it is to be drawn."""
 
@@ -52,7 +54,7 @@ class Case:
         return prod(len(gene.alleles) for gene in self.genes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """One choice among cases; genomes are crossed over at the borders of groups."""
 
@@ -91,7 +93,7 @@ def _cumulative(weights: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(sums)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Space:
     """A search space: its groups, in the order in which a genome holds them.
 
@@ -120,6 +122,16 @@ class Space:
     def genome_bytes(self) -> int:
         """The length of every genome of it: the fewest bytes that hold its size."""
         return ((self.size - 1).bit_length() + 7) // 8
+
+    @cached_property
+    def settings(self) -> tuple[int, ...]:
+        """The indices of the groups that are no slots."""
+        return tuple(i for i in range(len(self.groups)) if i not in self.slots)
+
+    @cached_property
+    def run_stop(self) -> dict[int, int]:
+        """For each slot's index the end of the run that it stands in."""
+        return {slot: run.stop for run in self.runs for slot in run}
 
     @cached_property
     def index(self) -> dict[str, int]:

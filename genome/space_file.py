@@ -87,7 +87,9 @@ class _Reader:
 
     def space(self, document: Mapping[str, object]) -> Space:
         self._known(
-            document, ["name", "version", "description", "slot", *SECTIONS], "at the top"
+            document,
+            ["name", "version", "description", "slot", *SECTIONS],
+            "at the top",
         )
         name, version = document.get("name"), document.get("version")
         if not (isinstance(name, str) and name and set(name) <= set(_NAME)):
@@ -144,7 +146,9 @@ class _Reader:
         self._known(table, ["repeat", *SLOT_CASES], f"in {where}")
         repeat = table.get("repeat", 1)
         if type(repeat) is not int or not 1 <= repeat <= _MOST_SLOTS:
-            self._fail(f"{where}: repeat must be a whole number from 1 to {_MOST_SLOTS}")
+            self._fail(
+                f"{where}: repeat must be a whole number from 1 to {_MOST_SLOTS}"
+            )
         given = {key: value for key, value in table.items() if key != "repeat"}
         cases = self._cases(SLOT_CASES, given, where)
         return [Group(f"slot {number + i}", cases) for i in range(1, repeat + 1)]
@@ -193,7 +197,9 @@ class _Reader:
         place = f"{where}: {name}"
         if name not in table:
             if spec.default is None:
-                self._fail(f"{place} is missing: give its alleles, as in {name} = [...]")
+                self._fail(
+                    f"{place} is missing: give its alleles, as in {name} = [...]"
+                )
             return Gene(name, (spec.default,), (1.0,))
         given = table[name]
         fields = given if isinstance(given, dict) else {"alleles": given}
@@ -212,12 +218,12 @@ class _Reader:
             if numbers != sorted(numbers) or any(
                 isinstance(a, str) for a in alleles[1:]
             ):
-                self._fail(f"{place}: write the alleles in ascending order, words first")
+                self._fail(
+                    f"{place}: write the alleles in ascending order, words first"
+                )
         return Gene(name, alleles, self._weights(fields, alleles, place))
 
-    def _alleles(
-        self, fields: Mapping[str, object], place: str
-    ) -> tuple[Allele, ...]:
+    def _alleles(self, fields: Mapping[str, object], place: str) -> tuple[Allele, ...]:
         if ("alleles" in fields) == ("range" in fields):
             self._fail(f"{place}: give either alleles or range")
         if "range" in fields:
@@ -274,7 +280,11 @@ class _Reader:
         for key in table:
             if key not in known:
                 near = get_close_matches(key, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(known)
+                hint = (
+                    f"did you mean {near[0]!r}?"
+                    if near
+                    else "known: " + ", ".join(known)
+                )
                 self._fail(f"unknown key {key!r} {where}; {hint}")
 
     def _fail(self, what: str) -> NoReturn:

@@ -1,0 +1,210 @@
+"""Writes a network as a PyTorch module: what a person would have written.
+
+The module imports only torch, computes what Caffe computes from the same prototxt, and is
+formatted as ruff formats it. Line by line it follows the network's nodes.
+"""
+
+from collections import Counter
+from functools import lru_cache
+
+import msgspec
+from ribosome.backends.pytorch.layers import constructor, filler
+from ribosome.backends.pytorch.source import call, legal_names
+from ribosome.genome.errors import EmitError
+from ribosome.genome.network import Model, Network, Node, Shape
+from ribosome.genome.ops import (
+    BatchNorm,
+    Blob,
+    ChannelSlice,
+    Concat,
+    Convolution,
+    InnerProduct,
+    Input,
+)
+from ribosome.genome.solver import Solver
+from ribosome.genome.task import Task
+from ribosome.genome.version import __version__
+from ribosome.templates.environment import template
+
+MODULE = "network.py"
+TRIAL = "trial.json"
+_INDENT = 8
+
+
+def emit(model: Model, task: Task) -> dict[str, str]:
+    """The module, and the trainer's settings (solver and task) beside it as JSON.
+
+    Raises EmitError for a network of another task, UnsupportedOp for an op that PyTorch
+    computes differently.
+    """
+    return {MODULE: emit_module(model, task), TRIAL: emit_trial(model, task)}
+
+
+def emit_trial(model: Model, task: Task) -> str:
+    """The trainer's settings: solver and task, field by field."""
+    fields = {"solver": model.solver, "task": task}
+    return msgspec.json.format(msgspec.json.encode(fields), indent=2).decode() + "\n"
+
+
+def emit_module(model: Model, task: Task) -> str:
+    """The source of the module; its class is Network and takes no arguments."""
+    network = model.network
+    if network.input.shape != task.shape or network.output.shape != (task.classes,):
+        raise EmitError(
+            f"the network takes {network.input.shape} images and gives "
+            f"{network.output.shape}, the task {task.name} is {task.shape} in "
+            f"{task.classes} classes; decode it for this task"
+        )
+    writer = _Writer(network)
+    channels, height, width = task.shape
+    return template("pytorch_module.py.jinja").render(
+        task=task,
+        channels=channels,
+        height=height,
+        width=width,
+        classes=task.classes,
+        version=__version__,
+        genome=model.genome,
+        space=model.space,
+        solver=_solver_line(model.solver),
+        uses_math=bool(writer.helpers & {"xavier", "msra"}),
+        helpers=writer.helpers,
+        init=writer.init,
+        fill=writer.fill,
+        forward=writer.forward,
+        result=writer.result,
+        multipliers=writer.multipliers,
+    )
+
+
+class _Writer:
+    """Walks the nodes once and collects the lines of every part of the module."""
+
+    def __init__(self, network: Network) -> None:
+        self.init: list[str] = []
+        self.fill: list[str] = []
+        self.forward: list[str] = []
+        self.multipliers: list[str] = []
+        self.helpers: set[str] = set()
+        self._names = legal_names(node.name for node in network.nodes)
+        self._shapes: dict[str, Shape] = {}
+        self._variables: dict[str, str] = {}
+        self._uses = Counter(name for node in network.nodes for name in node.inputs)
+        self._forks: Counter[str] = Counter()
+        self._titles = _titles(network)
+        for node in network.nodes:
+            self._node(node)
+        self.result = self._variables[network.output.name]
+
+    def _node(self, node: Node) -> None:
+        self._shapes[node.name] = node.shape
+        if isinstance(node.op, Input):
+            self._variables[node.name] = "x"
+            return
+        source = self._shapes[node.inputs[0]]
+        made = constructor(node, source)
+        title = self._titles.get(node.name)
+        if made is not None:
+            name = self._names[node.name]
+            self.init += [title] if title else []
+            self.init += call(
+                f"self.{name} = {made.callee}", made.arguments, indent=_INDENT
+            )
+            if made.helper:
+                self.helpers.add(made.helper)
+            self._parameters(node, name)
+        variable = self._variable(node)
+        self.forward += [title] if title else []
+        self.forward += self._expression(node, variable, source)
+        self._variables[node.name] = variable
+
+    def _parameters(self, node: Node, name: str) -> None:
+        op = node.op
+        blobs: tuple[tuple[str, Blob | None], ...] = ()
+        if isinstance(op, Convolution | InnerProduct):
+            blobs = (("weight", op.weight), ("bias", op.bias))
+        elif isinstance(op, BatchNorm):
+            blobs = (("weight", op.scale), ("bias", op.shift))
+        for part, blob in blobs:
+            if blob is None:
+                continue
+            self.fill.append(filler(blob.filler)(f"self.{name}.{part}"))
+            self.helpers.add(blob.filler.kind)
+            if (blob.lr_mult, blob.decay_mult) != (1.0, 1.0):
+                pair = f"({blob.lr_mult}, {blob.decay_mult})"
+                self.multipliers.append(f'"{name}.{part}": {pair},')
+
+    def _variable(self, node: Node) -> str:
+        """The variable that a node's output goes to: its input's, unless that is kept."""
+        inputs = [self._variables[name] for name in node.inputs]
+        if isinstance(node.op, Concat):
+            stem = inputs[0].rpartition("_")[0]
+            together = all(name.rpartition("_")[0] == stem for name in inputs)
+            return stem if stem and together else inputs[0]
+        source = node.inputs[0]
+        if self._uses[source] == 1:
+            return inputs[0]
+        self._forks[source] += 1
+        return f"{inputs[0]}_{self._forks[source]}"
+
+    def _expression(self, node: Node, variable: str, source: Shape) -> list[str]:
+        inputs = [self._variables[name] for name in node.inputs]
+        if isinstance(node.op, ChannelSlice):
+            return [f"{variable} = {inputs[0]}[:, {node.op.begin}:{node.op.end}]"]
+        if isinstance(node.op, Concat):
+            joined = f"({', '.join(inputs)})" if len(inputs) > 1 else f"({inputs[0]},)"
+            return call(f"{variable} = torch.cat", (joined, "dim=1"), indent=_INDENT)
+        value = inputs[0]
+        if isinstance(node.op, InnerProduct) and len(source) > 1:
+            value = f"torch.flatten({value}, 1)"
+        return call(
+            f"{variable} = self.{self._names[node.name]}", (value,), indent=_INDENT
+        )
+
+
+def _titles(network: Network) -> dict[str, str]:
+    """For the first node of every slot and tower: the comment that stands above it."""
+    first: dict[tuple[int, str], Node] = {}
+    last: dict[tuple[int, str], Node] = {}
+    for node in network.nodes:
+        if node.slot is not None:
+            tower = node.name.partition("/")[0].rpartition("_")[2]
+            first.setdefault((node.slot, tower), node)
+            last[node.slot, tower] = node
+    cut = any(isinstance(node.op, ChannelSlice) for node in network.nodes)
+    titles: dict[str, str] = {}
+    for (slot, tower), node in first.items():
+        inception = "/" in node.name
+        kind = "Inception" if inception else type(node.op).__name__
+        shape = " x ".join(map(str, last[slot, tower].shape))
+        where = f"slot {slot}, tower {tower}" if cut else f"slot {slot}"
+        titles[node.name] = f"# {where}: {kind}, leaves {shape}"
+    titles[network.output.name] = "# the head"
+    return titles
+
+
+@lru_cache(maxsize=1024)
+def _solver_line(solver: Solver) -> str:
+    """The solver's settings in two lines, those left out that do not matter."""
+    rate = solver.learning_rate
+    fields = {"base_lr": solver.base_lr}
+    if solver.type == "RMSProp":
+        fields["rms_decay"] = solver.rms_decay
+    else:
+        fields["momentum"] = solver.momentum
+    if solver.type == "Adam":
+        fields["momentum2"] = solver.momentum2
+    fields["weight_decay"] = solver.weight_decay
+    if solver.clip_gradients:
+        fields["clip_gradients"] = solver.clip_gradients
+    fields["batch_size"] = solver.batch_size
+    policy = {
+        "gamma": rate.gamma,
+        "power": rate.power,
+        "fraction": rate.fraction,
+    }
+    shape = " ".join(f"{name} {value:g}" for name, value in policy.items() if value)
+    listed = ", ".join(f"{name} {value:g}" for name, value in fields.items())
+    return (
+        f"{solver.type}, {listed}\n        learning rate {rate.policy} {shape}".rstrip()
+    )
