@@ -56,7 +56,11 @@ def unpack(space: Space, data: bytes) -> Genes:
 
 def to_text(space: Space, genes: Genes) -> str:
     """The text form: fixed length, safe in URLs and file names."""
-    data = pack(space, genes)
+    return as_text(space, pack(space, genes))
+
+
+def as_text(space: Space, data: bytes) -> str:
+    """The text form of a genome that `pack` has packed."""
     body = _letters(int.from_bytes(data, "big"), _length(space))
     return f"{space.name}-{space.version}-{body}-{_checksum(space, data)}"
 

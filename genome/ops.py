@@ -71,7 +71,10 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True)
 class Pooling:
-    """MAX or AVE pooling: size ceil((h + 2 pad - kernel) / stride) + 1; padding counts in AVE."""
+    """MAX or AVE pooling: size ceil((h + 2 pad - kernel) / stride) + 1.
+
+    An average counts the padding.
+    """
 
     method: Literal["MAX", "AVE"]
     kernel_h: int

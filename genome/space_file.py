@@ -75,7 +75,7 @@ def parse_space(text: str, *, source: str) -> Space:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SpaceError(f"{source}: not valid TOML: {error}") from None
+        raise SpaceError(f"space file {source}: not valid TOML: {error}") from None
     return _Reader(source).space(document)
 
 
@@ -269,8 +269,11 @@ class _Reader:
         if any(isinstance(a, str) or a <= 0 for a in alleles):
             self._fail(f"{place}: power needs alleles that are positive numbers")
         largest = max(float(a) for a in alleles)
-        powers = tuple((float(a) / largest) ** float(power) for a in alleles)  # type: ignore[arg-type]
-        if not all(_is_weight(weight) for weight in powers):
+        try:
+            powers = tuple((float(a) / largest) ** float(power) for a in alleles)  # type: ignore[arg-type]
+        except OverflowError:
+            powers = ()
+        if not powers or not all(_is_weight(weight) for weight in powers):
             self._fail(f"{place}: power {power} leaves no weight to some alleles")
         return powers
 
@@ -279,7 +282,8 @@ class _Reader:
     ) -> None:
         for key in table:
             if key not in known:
-                near = get_close_matches(key, known, n=1)
+                folded = {name.lower(): name for name in known}
+                near = [folded[k] for k in get_close_matches(key.lower(), folded, n=1)]
                 hint = (
                     f"did you mean {near[0]!r}?"
                     if near

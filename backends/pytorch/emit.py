@@ -8,6 +8,7 @@ from collections import Counter
 from functools import lru_cache
 
 import msgspec
+
 from ribosome.backends.pytorch.layers import constructor, filler
 from ribosome.backends.pytorch.source import call, legal_names
 from ribosome.genome.errors import EmitError

@@ -1,0 +1,96 @@
+"""A network for digits: 1 x 8 x 8 images in 10 classes.
+
+Written by Ribosome 0.1.0.
+
+genome: lenet-1-00000000-7b8j
+space:  lenet 1
+
+solver: SGD, base_lr 0.0001, momentum 0, weight_decay 0, batch_size 16
+        learning rate inv gamma 1 power 0.75
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def xavier_(weight: Tensor) -> None:
+    """Caffe's xavier filler: uniform, variance 1 / fan-in."""
+    bound = math.sqrt(3.0 / weight[0].numel())
+    nn.init.uniform_(weight, -bound, bound)
+
+
+class Network(nn.Module):
+    """Takes (batch, 1, 8, 8) images, gives (batch, 10) logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # slot 1: Convolution, leaves 4 x 8 x 8
+        self.conv1_0 = nn.Conv2d(1, 4, kernel_size=1)
+        # slot 2: Pooling, leaves 4 x 8 x 8
+        self.pool2_0 = nn.MaxPool2d(1, stride=1)
+        # slot 3: Convolution, leaves 8 x 8 x 8
+        self.conv3_0 = nn.Conv2d(4, 8, kernel_size=1)
+        # slot 4: Pooling, leaves 8 x 8 x 8
+        self.pool4_0 = nn.MaxPool2d(1, stride=1)
+        # slot 5: InnerProduct, leaves 32
+        self.ip5_0 = nn.Linear(512, 32)
+        self.relu5_0 = nn.ReLU()
+        # the head
+        self.finalip = nn.Linear(32, 10)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Fill the parameters as Caffe's fillers do."""
+        xavier_(self.conv1_0.weight)
+        nn.init.constant_(self.conv1_0.bias, 0.0)
+        xavier_(self.conv3_0.weight)
+        nn.init.constant_(self.conv3_0.bias, 0.0)
+        xavier_(self.ip5_0.weight)
+        nn.init.constant_(self.ip5_0.bias, 0.0)
+        xavier_(self.finalip.weight)
+        nn.init.constant_(self.finalip.bias, 0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits of a batch of images."""
+        # slot 1: Convolution, leaves 4 x 8 x 8
+        x = self.conv1_0(x)
+        # slot 2: Pooling, leaves 4 x 8 x 8
+        x = self.pool2_0(x)
+        # slot 3: Convolution, leaves 8 x 8 x 8
+        x = self.conv3_0(x)
+        # slot 4: Pooling, leaves 8 x 8 x 8
+        x = self.pool4_0(x)
+        # slot 5: InnerProduct, leaves 32
+        x = self.ip5_0(torch.flatten(x, 1))
+        x = self.relu5_0(x)
+        # the head
+        x = self.finalip(x)
+        return x
+
+    @staticmethod
+    def multipliers() -> dict[str, tuple[float, float]]:
+        """Multiples of learning rate and weight decay, where they are not both 1."""
+        return {
+            "conv1_0.bias": (2.0, 0.0),
+            "conv3_0.bias": (2.0, 0.0),
+            "ip5_0.bias": (2.0, 0.0),
+            "finalip.bias": (2.0, 0.0),
+        }
+
+
+def main() -> None:
+    """Print the shape that every layer leaves of a random batch."""
+    network = Network().eval()
+    for name, layer in network.named_children():
+        layer.register_forward_hook(
+            lambda _layer, _inputs, output, name=name: print(
+                f"{name:<28} {tuple(output.shape)}"
+            )
+        )
+    network(torch.rand(2, 1, 8, 8))
+
+
+if __name__ == "__main__":
+    main()
