@@ -98,9 +98,9 @@ class _Builder:
             case "lrn":
                 last = self._add(f"norm{end}", _lrn(values), (last,), slot)  # type: ignore[arg-type]
             case "batch_norm":
-                op = BatchNorm(_SCALE, _SHIFT)
+                op = BatchNorm(_SCALE, _SHIFT, fraction=float(values[0]))  # type: ignore[arg-type]
                 last = self._add(f"bn{end}", op, (last,), slot)
-                last = self._companions(0.0, values[0], end, last, slot)  # type: ignore[arg-type]
+                last = self._companions(0.0, values[1], end, last, slot)  # type: ignore[arg-type]
             case "inception":
                 last = self._inception(values, end, last, slot)  # type: ignore[arg-type]
             case "inner_product":

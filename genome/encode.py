@@ -116,7 +116,7 @@ def _layer(nodes: Sequence[Node]) -> Layer:
         case LRN():
             return Layer("lrn", (op.region, op.local_size, op.alpha, op.beta))
         case BatchNorm():
-            return Layer("batch_norm", (activation,))
+            return Layer("batch_norm", (op.fraction, activation))
         case InnerProduct():
             fillers = (_filler_text(op.weight.filler), _bias_value(nodes[0]))
             values = (op.num_output, *fillers, dropout, activation)

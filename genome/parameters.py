@@ -120,7 +120,7 @@ SLOT_CASES: dict[str, dict[str, Parameter]] = {
         "alpha": _real(0.0, 1000.0, 1.0),
         "beta": _real(0.0, 10.0, 0.75),
     },
-    "batch_norm": {"activation": _ACTIVATION},
+    "batch_norm": {"fraction": _real(0.0, 0.9999, 0.999), "activation": _ACTIVATION},
     "inception": {
         "num_1x1": _WIDTH,
         "num_3x3_reduce": _WIDTH,

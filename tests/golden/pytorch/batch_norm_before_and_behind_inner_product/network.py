@@ -2,7 +2,7 @@
 
 Written by Ribosome 0.1.0.
 
-genome: menndl-1-0001nw333p8paphgyqadvtyc92x9w41b1fmhvqnpb0ccyscp4qhbqedp69sk91e61y7yc49shy3qwbk5dd3mbvgye3drq0tcmsdnmr0-x7mw
+genome: menndl-1-0001nw333rhff8s3b6y2bvnzp6hyetw9t4w36vsy6mjn052ztzbvkcf1fyej2jwcs7gzrw4k0sd04z6z77k8dyas031gbm66726nmr0-6h71
 space:  menndl 1
 
 solver: RMSProp, base_lr 0.0005, rms_decay 0.98, weight_decay 0, batch_size 8
@@ -59,12 +59,12 @@ class Network(nn.Module):
         # slot 1: Convolution, leaves 16 x 8 x 8
         self.conv1_0 = nn.Conv2d(1, 16, kernel_size=3, padding=1)
         # slot 2: BatchNorm, leaves 16 x 8 x 8
-        self.bn2_0 = BatchNorm2d(16, eps=1e-05, fraction=0.999)
+        self.bn2_0 = BatchNorm2d(16, eps=1e-05, fraction=0.9)
         self.relu2_0 = nn.ReLU()
         # slot 3: InnerProduct, leaves 64
         self.ip3_0 = nn.Linear(1024, 64)
         # slot 4: BatchNorm, leaves 64
-        self.bn4_0 = BatchNorm1d(64, eps=1e-05, fraction=0.999)
+        self.bn4_0 = BatchNorm1d(64, eps=1e-05, fraction=0.9)
         self.relu4_0 = nn.LeakyReLU(0.1)
         # the head
         self.finalip = nn.Linear(64, 10)

@@ -2,7 +2,7 @@
 
 Written by Ribosome 0.1.0.
 
-genome: menndl-1-0001nw333pczzbexx5eegb27ze7yq61jb8eefa8th6tda35j319pp5kscn3z20c8mkjv3sf53d7ahqm80awfsb6dby5aynnawxjg000-ef8f
+genome: menndl-1-0001nw333rns3xpgff0fv4k74h9qjahxyf6tgtd49ewyhydjj9h2pp4bfpz354yv6z4wv84cmf1dgjvh5ygy6mbswqgm0wc864xg000-mmmd
 space:  menndl 1
 
 solver: SGD, base_lr 0.0001, momentum 0, weight_decay 0, batch_size 8

@@ -2,7 +2,7 @@
 
 Written by Ribosome 0.1.0.
 
-genome: menndl-1-0000s740ps073m9x654f62xf6nnzrfz9336m5t84b25ek1b9n6kd03yhsc0thkwfn7wzyet13prvd101qdjtkhjw29jfttc7h0tm800-n1zy
+genome: menndl-1-0000s740pt29fkpa7vctdxa8fajckw5phj68pc1pnbaqbtq1wpq775t86xj1c8eb8h7r030c0an0s3m0ehkyj2fzsgy1nm8ww2dc800-y8xa
 space:  menndl 1
 
 solver: SGD, base_lr 0.0001, momentum 0, weight_decay 0, batch_size 8

@@ -2,7 +2,7 @@
 
 Written by Ribosome 0.1.0.
 
-genome: menndl-1-000wn010nk3znfmavf4kk62gfwn7c1k2h7wybj9shf59ggtwyz3kyf5e1rh1sk9gxbe03d8c3e67t1935af9p7nmpn7fgqecq97p380-pe04
+genome: menndl-1-000wn010px211cevvkfzr4gnyry523e2smsayhte8cwnmdm60rf4448n0cz792scdbmej5rq9wnesb0m0gp9ng38cy95a08j7yfp380-bz8h
 space:  menndl 1
 
 solver: Adam, base_lr 0.001, momentum 0.9, momentum2 0.999, weight_decay 0, batch_size 8

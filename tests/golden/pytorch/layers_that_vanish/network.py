@@ -2,7 +2,7 @@
 
 Written by Ribosome 0.1.0.
 
-genome: menndl-1-0000aqvmwvnv5yaa05j4xjy4q2r12vzbzmt62k1h1te2j3pbwmspfv8mjtm1cnspazazgwax01rr78ekrjp0rwj5cm2wngh1aa40000-pfp7
+genome: menndl-1-0000aqvmww4bq5cgz0mex3jkvfv2fv5f0vxxnawap9mw7eft27kreyxgd8dqh7nfqpdzm04w0ykrdek40p1pxgjb2kkmrw0dgj40000-44bn
 space:  menndl 1
 
 solver: SGD, base_lr 0.0001, momentum 0, weight_decay 0, batch_size 8

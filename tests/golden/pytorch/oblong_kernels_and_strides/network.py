@@ -2,7 +2,7 @@
 
 Written by Ribosome 0.1.0.
 
-genome: menndl-1-0000ng5b0vcsb7528c181hjdh3ef8r6qade4wxxjxqp6gs8j8h9ccm6m90wzk2ga4djs12qnpb93x1dqy4sf7m9q1mtjb523mby6d80-dneg
+genome: menndl-1-0000ng5b0w9v0m5br3h81p9xxda1ekc7fd52zb7w3dx03w9k3bxa4zdcbyp5yyd93cerajdfmvskphw348ek5nqypwjx02gbkp26d80-nt98
 space:  menndl 1
 
 solver: Nesterov, base_lr 0.02, momentum 0.95, weight_decay 0, batch_size 8

@@ -2,7 +2,7 @@
 
 Written by Ribosome 0.1.0.
 
-genome: menndl-1-0003f617xjj19t0b6xfccw4s2m72ahj4z1q754nptmh16w8kkbwwx3wp811hwk7qf8v1h4a6ke0p97rpt09n1ndcadb87kx8mz7djac-0bm9
+genome: menndl-1-0003f617xq87zhyap2wg25b3jmcpxzppdkkpenbvrdy9zx2t0xk10wez5v0kp335wm40bdkyytqf01q2cxqwtm1cmk4qa3mec0vdjac-2s8x
 space:  menndl 1
 
 solver: SGD, base_lr 0.01, momentum 0.9, weight_decay 0.0005, batch_size 32

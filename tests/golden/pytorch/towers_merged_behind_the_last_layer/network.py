@@ -2,7 +2,7 @@
 
 Written by Ribosome 0.1.0.
 
-genome: menndl-1-006rkh3y10fxnkhsk0xtvnwx9m9patbh6t4nfqm2p1vbjtc9qg0w7t95qtbywqvvssr6ay4rdcgt2drr0e6xg6b692jskgd99s40000-kyrg
+genome: menndl-1-006rkh3yaxa7jc34hz348kmnwrxr4mh7s60eh4qzys558qyr87h2tezmtq3pckpg46eam824c30gpcxa2t0ehda2t1mb9039rq40000-r6rd
 space:  menndl 1
 
 solver: SGD, base_lr 0.0001, momentum 0, weight_decay 0, batch_size 8

@@ -2,7 +2,7 @@
 
 Written by Ribosome 0.1.0.
 
-genome: menndl-1-00p1j0d74z3qqc4kbnrm3jxex1ayt847f3yhk1kwdm96009e7kpb133vjkpbv22b4pjpbjjp7zp687sbwna3d6f7pbdetw1xjjcsw00-79a4
+genome: menndl-1-00p1j0d857aczc6z2v4szsvk4xd36yzdb0v9db6s3kh38x5tamf07nccp6kf3nyrcxmjdbqb7pa1bkbkc3e5zmyt4haacbay2t2fc00-tg1q
 space:  menndl 1
 
 solver: SGD, base_lr 0.0001, momentum 0, weight_decay 0, batch_size 8
