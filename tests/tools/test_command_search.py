@@ -1,0 +1,277 @@
+"""`ribosome search`: what it hands to the runner, what it prints, how it starts MPI."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ribosome.runner.observer import Best, Interrupted, Status, Summary
+
+CONFIG = """
+[space]
+name = "lenet"
+[search]
+evaluations = 3
+population = 2
+[training]
+max_iterations = 3
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A config of a small search."""
+    path = tmp_path / "small.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture
+def searched(monkeypatch: pytest.MonkeyPatch, lenet_genomes: list[str]) -> list:
+    """Calls of the runner's search, which is replaced: it shows one status and ends."""
+    calls = []
+    best = Best(2, 0.75, lenet_genomes[1])
+
+    def search(config, folder, *, resume, observer):
+        calls.append((config, folder, resume))
+        endings = {"ok": 2, "timeout": 1}
+        observer.update(Status(3, 3, 0, 2, best, endings, 1200.0, 9.0, 0.0))
+        observer.warn("a worker was lost")
+        return Summary(folder, 3, 2, 6.0, best, endings)
+
+    monkeypatch.setattr("ribosome.runner.run.search", search)
+    return calls
+
+
+def test_config_and_overrides_reach_the_runner(
+    ribosome, searched, config: Path, tmp_path: Path
+) -> None:
+    """The config is read with --set applied; folder and --resume are handed on."""
+    run = tmp_path / "run"
+    result = ribosome(
+        *("search", config, "-o", run, "--resume"),
+        *("--set", "search.seed=9", "--set", "runner.workers=1"),
+    )
+    assert result.exit_code == 0, result.stderr
+    ((settings, folder, resume),) = searched
+    assert (settings.search.seed, settings.runner.workers) == (9, 1)
+    assert settings.space.name == "lenet"
+    assert (folder, resume) == (str(run), True)
+
+
+@pytest.mark.usefixtures("searched")
+def test_the_end_shows_the_best_and_what_to_do(
+    ribosome, config: Path, lenet_genomes
+) -> None:
+    """The network as a table, its accuracy, counts by ending, exact commands."""
+    output = ribosome("search", config, "-o", "my run").stdout
+    assert "The best network: trial 2, accuracy 0.7500 on 360 validation" in output
+    assert "finalip" in output
+    assert "3 networks evaluated: 2 ok, 1 timeout." in output
+    assert f"ribosome decode {lenet_genomes[1]} --backend pytorch -o" in output
+    assert "ribosome export 'my run' --backend pytorch -o" in output
+
+
+@pytest.mark.usefixtures("searched")
+def test_the_printed_commands_work(ribosome, config: Path, tmp_path) -> None:
+    """The line that decodes the best network can be run as it stands."""
+    output = ribosome("search", config, "-o", tmp_path / "run").stdout
+    line = next(line for line in output.splitlines() if " decode " in line)
+    arguments = line.split()[1:-1]
+    assert ribosome(*arguments, tmp_path / "best").exit_code == 0
+    assert (tmp_path / "best" / "network.py").is_file()
+
+
+@pytest.mark.usefixtures("searched")
+def test_progress_none_prints_warnings_only(ribosome, config: Path) -> None:
+    """For scripts: stdout stays empty, stderr has the warning."""
+    result = ribosome("search", config, "-o", "run", "--progress", "none")
+    assert result.stdout == ""
+    assert result.stderr == "ribosome: warning: a worker was lost\n"
+
+
+@pytest.mark.usefixtures("searched")
+def test_progress_live_shows_a_bar(ribosome, config: Path) -> None:
+    """The display is forced where stdout only leads to a terminal."""
+    output = ribosome("search", config, "-o", "run", "--progress", "live").stdout
+    assert "\x1b[" in output
+    assert "3 of 3 networks" in output
+
+
+def test_an_interrupted_search_says_how_to_go_on(
+    ribosome, monkeypatch: pytest.MonkeyPatch, config: Path
+) -> None:
+    """Exit code 130; the runner's line with the command goes to stderr."""
+
+    def search(*_: object, **__: object) -> Summary:
+        raise Interrupted("interrupted; resume with: ribosome search ... --resume")
+
+    monkeypatch.setattr("ribosome.runner.run.search", search)
+    result = ribosome("search", config, "-o", "run")
+    assert result.exit_code == 130
+    assert result.stderr.splitlines() == [
+        "ribosome: interrupted; resume with: ribosome search ... --resume"
+    ]
+
+
+def test_a_misspelt_key_names_the_nearest(ribosome, error_of, tmp_path: Path) -> None:
+    """One line with file, key and what was meant."""
+    path = tmp_path / "c.toml"
+    path.write_text("[search]\nevalutions = 3\n")
+    said = error_of(ribosome("search", path, "-o", tmp_path / "run"))
+    assert "c.toml" in said
+    assert "unknown key 'evalutions' in [search]; did you mean 'evaluations'?" in said
+
+
+def test_a_missing_config_is_named(ribosome, error_of, tmp_path: Path) -> None:
+    """A path that does not exist."""
+    said = error_of(ribosome("search", tmp_path / "no.toml", "-o", tmp_path / "run"))
+    assert "no.toml: no such config file" in said
+
+
+def test_data_that_cannot_be_trained_on_stops_the_search(
+    ribosome, error_of, searched, config: Path, tmp_path: Path
+) -> None:
+    """A label out of range is said before anything runs, and no run folder is made."""
+    folder = data_folder(ribosome, tmp_path)
+    import numpy as np
+
+    labels = np.load(folder / "val_labels.npy")
+    labels[3] = 9
+    np.save(folder / "val_labels.npy", labels)
+    run = tmp_path / "run"
+    said = error_of(
+        ribosome("search", config, "-o", run, "--set", f"task.data={folder}")
+    )
+    assert "val_labels.npy: label 9 of image 3 is out of range" in said
+    assert not run.exists()
+    assert searched == []
+
+
+def data_folder(ribosome, tmp_path: Path) -> Path:
+    """A sound data folder of two classes."""
+    import numpy as np
+
+    images = np.random.default_rng(0).integers(0, 255, (40, 8, 8))
+    np.savez(tmp_path / "x.npz", x=images, y=np.arange(40) % 2)
+    folder = tmp_path / "data"
+    assert ribosome("data", "convert", tmp_path / "x.npz", "-o", folder).exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list:
+    """What the program would become; it goes on living."""
+    calls = []
+
+    def become(program: str, argv: list[str], environment: dict[str, str]) -> None:
+        calls.append((program, argv, environment))
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execvpe", become)
+    return calls
+
+
+def test_mpi_starts_itself_under_mpiexec(
+    ribosome, launched, monkeypatch: pytest.MonkeyPatch, config: Path
+) -> None:
+    """The same search, without --mpi, as so many ranks; stdout's nature is told."""
+    terminal = os.terminal_size((123, 45))
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda: terminal)
+    result = ribosome(
+        *("search", config, "-o", "run", "--resume", "--mpi", 3),
+        *("--set", "search.seed=2"),
+    )
+    assert result.exit_code == 0
+    ((program, argv, environment),) = launched
+    assert argv[0] == program
+    assert Path(program).name == "mpiexec"
+    ranks = argv.index("-n")
+    assert argv[ranks + 1] == "3"
+    assert argv[ranks + 2 :] == [
+        *(sys.executable, "-P", "-m", "ribosome.tools.cli", "search", str(config)),
+        *("-o", "run", "--set", "search.seed=2", "--resume", "--progress", "plain"),
+    ]
+    assert (environment["COLUMNS"], environment["LINES"]) == ("123", "45")
+
+
+def test_mpi_checks_the_config_first(
+    ribosome, error_of, launched, config: Path
+) -> None:
+    """A wrong override is said once, by one process, before mpiexec starts."""
+    result = ribosome(
+        "search", config, "-o", "run", "--mpi", 3, "--set", "search.sed=1"
+    )
+    assert "unknown key 'sed' in [search]; did you mean 'seed'?" in error_of(result)
+    assert launched == []
+
+
+def test_a_missing_mpiexec_says_what_to_install(
+    ribosome, error_of, monkeypatch: pytest.MonkeyPatch, config: Path, tmp_path: Path
+) -> None:
+    """Neither beside Python nor on PATH: one line."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = ribosome("search", config, "-o", "run", "--mpi", 2)
+    assert "pip install mpich" in error_of(result)
+
+
+def test_one_rank_is_not_enough(ribosome, config: Path) -> None:
+    """A master needs a worker."""
+    assert ribosome("search", config, "-o", "run", "--mpi", 1).exit_code == 2
+
+
+def test_a_search_over_mpi_from_end_to_end(
+    ribosome, config: Path, tmp_path: Path
+) -> None:
+    """Real mpiexec, real trainers: three networks, results, and the export of the best.
+
+    The weights that are exported give the journal's accuracy with torch alone.
+    """
+    run = tmp_path / "run"
+    program = (sys.executable, "-P", "-m", "ribosome.tools.cli")
+    done = subprocess.run(
+        [*program, "search", config, "-o", run, "--mpi", "3"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "The best network: trial" in done.stdout
+    assert done.stdout.count("Searching lenet for digits") == 1
+    trials = json.loads(ribosome("results", run, "--json").stdout)
+    assert [trial["ending"] for trial in trials] == ["ok", "ok", "ok"]
+    assert {trial["worker"] for trial in trials} == {1, 2}
+
+    out = tmp_path / "best"
+    result = ribosome("export", run, "-o", out)
+    assert result.exit_code == 0, result.stderr
+    assert "training it again" not in result.stderr
+    check = subprocess.run(
+        [sys.executable, "-c", _CHECK, os.environ["RIBOSOME_CACHE"]],
+        cwd=out,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    best = max(trial["fitness"] for trial in trials)
+    assert float(check.stdout) == pytest.approx(best, abs=1e-6)
+
+
+_CHECK = """
+import sys
+import numpy, torch
+from network import Network
+network = Network()
+network.load_state_dict(torch.load("weights.pt", map_location="cpu", weights_only=True))
+network.eval()
+folder = sys.argv[1] + "/data/digits-1/"
+pixels = torch.from_numpy(numpy.load(folder + "val_images.npy")).float()
+labels = torch.from_numpy(numpy.load(folder + "val_labels.npy"))
+print((network(pixels * 0.0625).argmax(1) == labels).float().mean().item())
+"""

@@ -1,0 +1,57 @@
+"""`ribosome export`: a network of a run with its trained weights."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("export")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--trial", type=click.IntRange(min=1), help="Its number; else the best.")
+@click.option(
+    "--backend", "backend_name", help="The run's own backend, which is the default."
+)
+@click.option(
+    "-o",
+    "out",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder for the files.",
+)
+def command(run: Path, trial: int | None, backend_name: str | None, out: Path) -> None:
+    """Write a network of a run with its trained weights.
+
+    The files need no Ribosome: the module and its weights load with torch alone. Where
+    the run has not kept the weights of the trial, it is trained again with its seed.
+    """
+    from ribosome.tools import export
+    from ribosome.tools.files import write_files
+
+    chosen = export.open_trial(run, trial, backend_name)
+    number, before = chosen.trial.trial, chosen.trial.fitness or 0.0
+    trained = export.kept(chosen)
+    if trained is None:
+        click.echo(
+            f"The run has not kept the weights of trial {number}: "
+            "training it again with the same seed.",
+            err=True,
+        )
+        trained = export.train_again(chosen, _show_iteration)
+        click.echo(
+            f"Accuracy {trained.accuracy:.4f}; in the run it was {before:.4f}.",
+            err=True,
+        )
+    files: dict[str, str | bytes] = {
+        chosen.backend.main_file: trained.source,
+        export.WEIGHTS: trained.weights,
+        export.README: export.readme(chosen, trained),
+    }
+    click.echo(f"Trial {number}, validation accuracy {trained.accuracy:.4f}:")
+    for path in write_files(out, files):
+        click.echo(f"  {path}")
+    click.echo(f"How to load it stands in {out / export.README}")
+
+
+def _show_iteration(iteration: int, total: int) -> None:
+    click.echo(f"  iteration {iteration} of {total}", err=True)

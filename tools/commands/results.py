@@ -1,0 +1,178 @@
+"""`ribosome results`: what a run has found, also while it goes on."""
+
+import csv
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ribosome.tools import text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ribosome.runner.journal import Record
+
+TOP = 10
+
+
+@click.command("results")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    help=f"How many, the best first; {TOP} in a table, else all in order of trial.",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="All fields, for spreadsheets.")
+@click.option("--json", "as_json", is_flag=True, help="All fields, for programs.")
+@click.option("--failures", is_flag=True, help="The trials that failed, and why.")
+def command(
+    run: Path, top: int | None, as_csv: bool, as_json: bool, failures: bool
+) -> None:
+    """Print the results of a run, also while it runs.
+
+    Times are in seconds since the epoch in --csv and --json; a missing value is empty
+    or null.
+    """
+    from ribosome.runner.journal import read_trials
+
+    if as_csv and as_json:
+        raise click.UsageError("Give --csv or --json, not both.")
+    trials = read_trials(run)
+    chosen = _failures(trials) if failures else trials
+    if top is not None:
+        chosen = (chosen if failures else best_first(trials))[:top]
+    if as_json:
+        click.echo(json.dumps([fields(trial) for trial in chosen], indent=1))
+    elif as_csv:
+        _print_csv(chosen)
+    else:
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        if failures and chosen:
+            console.print(_failure_table(chosen))
+        elif failures:
+            console.print("No trial has failed.")
+        else:
+            _print_best(console, run, trials, top or TOP)
+        console.print(counts_by_ending(trials), markup=False)
+
+
+def best_first(trials: "list[Record]") -> "list[Record]":
+    """The trials that have a fitness, the fittest first, the earlier first if equal."""
+    fit = [trial for trial in trials if trial.fitness is not None]
+    return sorted(fit, key=lambda trial: (-(trial.fitness or 0.0), trial.trial))
+
+
+def counts_by_ending(trials: "list[Record]") -> str:
+    """How many trials ended how: "60 evaluated: 55 ok, 3 diverged, 2 timeout"."""
+    ended = [trial.ending for trial in trials if trial.ending is not None]
+    running = sum(trial.ending is None for trial in trials)
+    counts = ", ".join(
+        f"{count} {ending.replace('_', ' ')}"
+        for ending, count in Counter(ended).most_common()
+    )
+    line = f"{len(ended)} evaluated"
+    if counts:
+        line += f": {counts}"
+    return f"{line}; {running} proposed or running" if running else line
+
+
+def fields(trial: "Record") -> dict[str, object]:
+    """All fields of a trial, by name."""
+    import msgspec
+
+    return dict(msgspec.structs.asdict(trial))
+
+
+def _failures(trials: "list[Record]") -> "list[Record]":
+    return [trial for trial in trials if trial.ending not in (None, "ok")]
+
+
+def _print_best(
+    console: "Console", run: Path, trials: "list[Record]", top: int
+) -> None:
+    best = best_first(trials)
+    if not best:
+        console.print("No network has an accuracy yet.")
+        return
+    console.print(_best_table(best[:top]))
+    console.print("The genome of the best:")
+    console.print(best[0].genome, soft_wrap=True, markup=False)
+    console.print(
+        f"Its layers: ribosome show GENOME\nAll genomes: ribosome results {run} --json",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+def _best_table(trials: "list[Record]") -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in (
+        "trial",
+        "accuracy",
+        "loss",
+        "params",
+        "FLOPs\nper batch",
+        "batches\nper s",
+        "seconds",
+        "gener-\nation",
+    ):
+        table.add_column(title, justify="right")
+    for trial in trials:
+        table.add_row(
+            str(trial.trial),
+            f"{trial.fitness:.4f}",
+            _or_dash(trial.loss, "{:.4f}"),
+            "-" if trial.parameters is None else text.count(trial.parameters),
+            "-" if trial.flops_per_batch is None else text.count(trial.flops_per_batch),
+            _or_dash(trial.batches_per_s, "{:.4g}"),
+            _or_dash(trial.seconds, "{:.1f}"),
+            str(trial.generation),
+        )
+    return table
+
+
+def _failure_table(trials: "list[Record]") -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("trial", justify="right")
+    table.add_column("ending")
+    table.add_column("seconds", justify="right")
+    table.add_column("worker", justify="right")
+    table.add_column("why")
+    for trial in trials:
+        table.add_row(
+            str(trial.trial),
+            str(trial.ending).replace("_", " "),
+            _or_dash(trial.seconds, "{:.1f}"),
+            _or_dash(trial.worker, "{}"),
+            Text((trial.message or "").strip()),
+        )
+    return table
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
+
+
+def _print_csv(trials: "list[Record]") -> None:
+    from ribosome.runner.journal import Record
+
+    writer = csv.DictWriter(sys.stdout, Record.__struct_fields__, lineterminator="\n")
+    writer.writeheader()
+    for trial in trials:
+        row = fields(trial)
+        row["parents"] = " ".join(str(parent) for parent in trial.parents)
+        writer.writerow(row)

@@ -1,0 +1,140 @@
+"""`ribosome search`: runs a search, over MPI or with workers on this machine."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from ribosome.runner.config import Config
+    from ribosome.tools.progress import Style
+
+
+@click.command("search")
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "run",
+    metavar="RUN",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The run folder; must be new or empty, but for --resume.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run that is in RUN.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="TABLE.KEY=VALUE",
+    multiple=True,
+    help="Override the config, as in --set search.seed=2. Can be given again.",
+)
+@click.option(
+    "--mpi",
+    "ranks",
+    metavar="N",
+    type=click.IntRange(min=2),
+    help="Run as N ranks under mpiexec: one master and N - 1 workers.",
+)
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "live", "plain", "none"]),
+    default="auto",
+    show_default=True,
+    help="A display that is redrawn, or lines; auto: live in a terminal.",
+)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    config: Path,
+    run: Path,
+    resume: bool,
+    overrides: tuple[str, ...],
+    ranks: int | None,
+    progress: Literal["auto", "live", "plain", "none"],
+) -> None:
+    """Search for the best network, as the file CONFIG says.
+
+    Alone it starts its workers itself. Under mpiexec, jsrun or srun, or with --mpi, it
+    is the MPI run: rank 0 is the master, every other rank a worker. RUN gets the
+    config, a journal, and the folders of the best trials and of failures.
+    """
+    from ribosome.backends.data import find_data
+    from ribosome.backends.data_check import check_data
+    from ribosome.genome.errors import ConfigError
+    from ribosome.runner.config import load_config
+    from ribosome.runner.launch import launched_rank, launched_ranks
+
+    try:
+        settings = load_config(config, overrides)
+    except ConfigError:
+        if launched_rank() > 0:  # rank 0 says the same
+            ctx.exit(1)
+        raise
+    if progress == "auto":
+        progress = "live" if sys.stdout.isatty() else "plain"
+    if launched_ranks() == 1:
+        check_data(find_data(settings.task.data))
+        if ranks is not None:
+            options = [arg for override in overrides for arg in ("--set", override)]
+            if resume:
+                options.append("--resume")
+            _launch(ranks, [str(config), "-o", str(run), *options], progress)
+    _search(ctx, settings, run, resume=resume, progress=progress)
+
+
+def _launch(ranks: int, arguments: list[str], progress: str) -> NoReturn:
+    """Become mpiexec: signals and exit codes pass without a process in between."""
+    from ribosome.runner.launch import mpi_argv
+
+    argv = mpi_argv(
+        ranks,
+        [
+            *(sys.executable, "-P", "-m", "ribosome.tools.cli", "search"),
+            *arguments,
+            *("--progress", progress),
+        ],
+    )
+    # The ranks write into pipes and cannot ask the terminal for its size.
+    terminal = shutil.get_terminal_size()
+    environment = {
+        **os.environ,
+        "COLUMNS": str(terminal.columns),
+        "LINES": str(terminal.lines),
+    }
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execvpe(argv[0], argv, environment)
+
+
+def _search(
+    ctx: click.Context,
+    config: "Config",
+    run: Path,
+    *,
+    resume: bool,
+    progress: "Style",
+) -> None:
+    from ribosome.runner.launch import launched_rank
+    from ribosome.runner.observer import Interrupted
+    from ribosome.runner.run import search
+    from ribosome.tools.progress import make_display
+    from ribosome.tools.summary import print_summary
+
+    title = (
+        f"Searching {config.space.name} for {config.task.data}: "
+        f"{config.search.strategy}, {config.search.evaluations} networks, "
+        f"{config.backend.name}"
+    )
+    # The ranks that work show nothing: search never returns for them.
+    display = make_display("none" if launched_rank() > 0 else progress, title)
+    try:
+        with display:
+            summary = search(config, str(run), resume=resume, observer=display)
+    except Interrupted as interrupted:
+        click.echo(f"ribosome: {interrupted}", err=True)
+        ctx.exit(interrupted.exit_code)
+    if progress != "none":
+        print_summary(config, run, summary, live=progress == "live")

@@ -1,0 +1,129 @@
+"""Options and arguments that several commands share, and what they stand for."""
+
+import difflib
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ribosome.genome.errors import ConfigError
+from ribosome.genome.task import DIGITS, Task, Training
+
+if TYPE_CHECKING:
+    from ribosome.genome.space import Genes, Space
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+TASK_KEYS = ("data", "name", "channels", "height", "width", "classes", "mean", "scale")
+_SIZES = ("channels", "height", "width", "classes")
+
+
+def task_options(command: F) -> F:
+    """Add --task and --data: what a network is for."""
+    command = click.option(
+        "--data",
+        metavar="NAME",
+        help="The data set that the network is for: a built-in name or a data folder.",
+    )(command)
+    return click.option(
+        "--task",
+        "task_file",
+        metavar="FILE",
+        help="A TOML file whose [task] gives channels, height, width and classes.",
+    )(command)
+
+
+def resolve_task(task_file: str | None, data: str | None) -> Task:
+    """The task that --task and --data name; scikit-learn's digits without either.
+
+    Raises ConfigError for a task file that says something wrong, DataError for a data
+    set that does not exist.
+    """
+    if task_file is not None and data is not None:
+        raise click.UsageError("Give --task or --data, not both.")
+    if data is not None:
+        return _task_of_data(data)
+    if task_file is not None:
+        return _task_of_file(Path(task_file))
+    return DIGITS
+
+
+def read_genome(text: str, space: str | None = None) -> "tuple[Space, Genes]":
+    """The genes of a genome's text, and its space: ``space`` or else the one it names.
+
+    Raises GenomeError for a damaged genome, SpaceError for an unknown space.
+    """
+    from ribosome.genome.codec import from_text, space_named_by
+    from ribosome.genome.errors import GenomeError
+    from ribosome.genome.space_file import load_space, shipped_spaces
+
+    named, _ = space_named_by(text)
+    if space is None and named not in shipped_spaces():
+        raise GenomeError(
+            f"genome is of a space {named!r} that is not shipped; "
+            "name its space file with --space"
+        )
+    found = load_space(space or named)
+    return found, from_text(found, text)
+
+
+def _task_of_data(data: str) -> Task:
+    from ribosome.backends.data import find_data, read_info
+
+    return read_info(find_data(data)).task(Training())
+
+
+def _task_of_file(path: Path) -> Task:
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file).get("task")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML ({error})") from None
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: no [task] in it; add one with {', '.join(_SIZES)}")
+    for key in table:
+        if key not in TASK_KEYS:
+            near = difflib.get_close_matches(key, TASK_KEYS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else ", ".join(TASK_KEYS)
+            raise ConfigError(f"{path}: [task] has no key {key!r}; {hint}")
+    if "data" in table:
+        return _task_of_data(str(table["data"]))
+    missing = [key for key in _SIZES if key not in table]
+    if missing:
+        raise ConfigError(f"{path}: [task] lacks {', '.join(missing)}; add them")
+    for key in _SIZES:
+        value = table[key]
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ConfigError(
+                f"{path}: [task] {key} is {value!r}, but must be a whole number from 1"
+            )
+    channels = table["channels"]
+    mean = _numbers(table.get("mean", []), f"{path}: [task] mean")
+    if len(mean) not in (0, channels):
+        raise ConfigError(
+            f"{path}: [task] mean has {len(mean)} numbers for {channels} channels; "
+            "give one per channel, or none"
+        )
+    (scale,) = _numbers([table.get("scale", 1.0)], f"{path}: [task] scale")
+    return Task(
+        name=str(table.get("name", path.stem)),
+        channels=channels,
+        height=table["height"],
+        width=table["width"],
+        classes=table["classes"],
+        mean=mean,
+        scale=scale,
+    )
+
+
+def _numbers(values: object, where: str) -> tuple[float, ...]:
+    if not isinstance(values, list) or not all(
+        isinstance(value, int | float) and not isinstance(value, bool)
+        for value in values
+    ):
+        raise ConfigError(f"{where}: not a list of numbers")
+    return tuple(float(value) for value in values)

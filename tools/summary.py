@@ -1,0 +1,87 @@
+"""What a search prints at its end: the best network, and what to do with it."""
+
+import shlex
+from pathlib import Path
+
+from ribosome.backends.data import find_data, read_info
+from ribosome.genome.task import Training
+from ribosome.runner.config import Config
+from ribosome.runner.observer import Summary
+from ribosome.tools import text
+from ribosome.tools.options import read_genome
+
+
+def print_summary(config: Config, run: Path, summary: Summary, *, live: bool) -> None:
+    """Print the best network as a table, its accuracy, the endings, and commands.
+
+    ``live``: stdout ends in a terminal, even if it does not look so.
+    """
+    from rich.console import Console
+
+    from ribosome.tools.network_view import table, view
+
+    console = Console(highlight=False, force_terminal=True if live else None)
+    best = summary.best
+    if best is not None:
+        info = read_info(find_data(config.task.data))
+        space, genes = read_genome(best.genome, config.space.name)
+        seen = view(
+            space, genes, info.task(Training()), backend_name=config.backend.name
+        )
+        console.print(
+            f"\nThe best network: trial {best.trial}, "
+            f"accuracy {best.fitness:.4f} on {info.val:,} validation images",
+            style="bold",
+        )
+        console.print(table(seen))
+    console.print(f"\n{endings(summary)}", markup=False)
+    if best is None:
+        console.print(
+            f"No network has an accuracy. See why: ribosome results {run} --failures",
+            markup=False,
+        )
+        return
+    for title, line in next_steps(config, run, best.genome):
+        console.print(f"\n{title}:")
+        console.print(f"  {line}", soft_wrap=True, markup=False)
+
+
+def endings(summary: Summary) -> str:
+    """How many trials ended how, and how fast this session was."""
+    counts = ", ".join(
+        f"{count} {ending.replace('_', ' ')}"
+        for ending, count in sorted(summary.endings.items(), key=lambda item: -item[1])
+        if count
+    )
+    line = f"{summary.evaluated} networks evaluated: {counts}."
+    if summary.session and summary.seconds > 0:
+        rate = 3600 * summary.session / summary.seconds
+        which = (
+            ""
+            if summary.session == summary.evaluated
+            else f"{summary.session} of them in "
+        )
+        took = text.duration(summary.seconds)
+        line += f"\nTime: {which}{took}, {rate:,.0f} networks/hour."
+    return line
+
+
+def next_steps(config: Config, run: Path, genome: str) -> list[tuple[str, str]]:
+    """Commands to copy: what they do, and the exact line."""
+    backend = config.backend.name
+    decode = ["ribosome", "decode", genome, "--backend", backend]
+    if config.space.name != genome.split("-")[0]:
+        decode += ["--space", config.space.name]
+    if config.task.data != "digits":
+        decode += ["--data", config.task.data]
+    run_name = str(run)
+    return [
+        ("Its source code", shlex.join([*decode, "-o", "best"])),
+        (
+            "The same with its trained weights",
+            shlex.join(
+                ["ribosome", "export", run_name, "--backend", backend, "-o", "best"]
+            ),
+        ),
+        ("All results", shlex.join(["ribosome", "results", run_name])),
+    ]
