@@ -1,57 +1,79 @@
-"""The config file of a run: typed, with defaults, and errors that name the nearest key."""
+"""The config file of a run: typed, with defaults; errors name the nearest key."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
+
+from ribosome.genome.errors import ConfigError
+from ribosome.search.population import REPLACEMENTS
+from ribosome.search.registry import STRATEGIES
+from ribosome.search.variation import CROSSOVERS
+
+Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+AtLeastTwo = Annotated[int, Meta(ge=2, le=2**31 - 1)]
+Text = Annotated[str, Meta(min_length=1)]
 
 
 class TaskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[task]: a built-in data set or a data folder."""
 
-    data: str = "digits"
+    data: Text = "digits"
 
 
 class SpaceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[space]: a shipped space or a path to a space file."""
 
-    name: str = "menndl"
+    name: Text = "menndl"
 
 
 class BackendConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[backend]: the framework that networks are written for."""
 
-    name: str = "pytorch"
+    name: Text = "pytorch"
 
 
 class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[training]: see `ribosome.genome.task.Training`."""
 
-    max_iterations: int = 300
-    time_limit_s: float = 60.0
-    test_batch_size: int = 256
+    max_iterations: Count = 300
+    time_limit_s: Seconds = 60.0
+    test_batch_size: Count = 256
     precision: str = "auto"
-    threads: int = 1
+    threads: Count = 1
 
 
 class SearchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[search]: the strategy and what it is given."""
+    """[search]: the strategy and what it is given; see `ribosome.search.settings`."""
 
     strategy: str = "evolution"
-    evaluations: int = 120
-    population: int = 24
-    tournament: int = 3
-    crossover: float = 0.5
-    mutation: float = 0.0  # rate per gene; 0: one gene of a genome on average
-    replacement: str = "age"  # or "fitness"
-    seed: int = 1
+    evaluations: Count = 120
+    population: AtLeastTwo = 24
+    tournament: Count = 8
+    crossover: Share = 0.75
+    crossover_kind: str = "uniform"
+    mutation: Share = 0.0  # rate per gene; 0: one gene of a genome on average
+    replacement: str = "age"  # or "fitness"; the defaults: bench/search_quality.py
+    seed: Seed = 1
 
 
 class RunnerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[runner]: workers, and what a trial may take."""
 
-    workers: int = 2
-    trials_per_gpu: int = 1
+    workers: Count = 2
+    trials_per_gpu: Count = 1
     gpus: str = "auto"  # "auto", "none"
-    wall_limit_s: float = 0.0  # of one trial; 0: twice the training time limit, plus 60
-    stall_limit_s: float = 120.0  # without a line of log
+    wall_limit_s: Seconds = 0.0  # of one trial; 0: twice the training limit, plus 60
+    stall_limit_s: Seconds = 120.0  # without a line of log
     warm_start: bool = True
     keep_trials: str = "best"  # best (and failures), all, none
 
@@ -65,3 +87,158 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training: TrainingConfig = TrainingConfig()
     search: SearchConfig = SearchConfig()
     runner: RunnerConfig = RunnerConfig()
+
+
+CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("training", "precision"): ("auto", "single", "mixed"),
+    ("search", "strategy"): tuple(STRATEGIES),
+    ("search", "crossover_kind"): tuple(CROSSOVERS),
+    ("search", "replacement"): tuple(REPLACEMENTS),
+    ("runner", "gpus"): ("auto", "none"),
+    ("runner", "keep_trials"): ("best", "all", "none"),
+}
+"""The keys that take one of a few words. Spaces and backends are checked by who loads
+them: both can be the user's own."""
+
+KEYS: dict[str, tuple[str, ...]] = {
+    table: type(section).__struct_fields__
+    for table, section in msgspec.structs.asdict(Config()).items()
+}
+"""The tables of a config file and their keys."""
+
+encode_config = msgspec.json.Encoder().encode
+decode_config = msgspec.json.Decoder(Config).decode
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a config file; an override is "table.key=value", its value as in TOML.
+
+    An override's value that is no TOML stands for itself, as a string. Raises
+    ConfigError, naming the file or the override and the key.
+    """
+    tables = _read(path)
+    _check_names(tables, str(path))
+    origins: dict[tuple[str, str], str] = {}
+    for override in overrides:
+        origin = f"--set {override}"
+        table, key, value = _parse_override(override)
+        _check_names({table: {key: value}}, origin)
+        tables.setdefault(table, {})[key] = value
+        origins[table, key] = origin
+    return _convert(tables, str(path), origins)
+
+
+def dump_config(config: Config) -> str:
+    """The whole config as TOML, defaults included; `load_config` reads it back."""
+    tables = []
+    for table in KEYS:
+        values = msgspec.structs.asdict(getattr(config, table))
+        lines = [f"{key} = {_to_toml(value)}" for key, value in values.items()]
+        tables.append("\n".join([f"[{table}]", *lines]))
+    return "\n\n".join(tables) + "\n"
+
+
+def _read(path: str | Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such config file; check the path") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text; is this a config file?") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}; correct it") from None
+
+
+def _parse_override(override: str) -> tuple[str, str, Any]:
+    name, equals, text = override.partition("=")
+    table, dot, key = name.strip().partition(".")
+    if not (equals and dot and table and key):
+        raise ConfigError(
+            f"--set {override}: not of the form table.key=value, "
+            "as in --set search.seed=2"
+        )
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return table, key, text.strip()
+    # A line break could smuggle in more keys than the one that was named.
+    return table, key, parsed["value"] if len(parsed) == 1 else text
+
+
+def _check_names(tables: Mapping[str, Any], origin: str) -> None:
+    """Refuse a table or a key that there is not, with the nearest one that there is."""
+    for table, values in tables.items():
+        if table not in KEYS:
+            what = "table" if isinstance(values, dict) else "key"
+            hint = _place_or_nearest(table, KEYS)
+            raise ConfigError(f"{origin}: unknown {what} {table!r}; {hint}")
+        if not isinstance(values, dict):
+            raise ConfigError(f"{origin}: {table!r} is a table: write [{table}]")
+        for key in values:
+            if key not in KEYS[table]:
+                hint = _place_or_nearest(key, KEYS[table])
+                raise ConfigError(f"{origin}: unknown key {key!r} in [{table}]; {hint}")
+
+
+def _convert(
+    tables: Mapping[str, Mapping[str, Any]],
+    path: str,
+    origins: Mapping[tuple[str, str], str],
+) -> Config:
+    def wrong(table: str, key: str, what: str) -> ConfigError:
+        origin = origins.get((table, key), path)
+        value = _to_toml(tables[table][key])
+        return ConfigError(f"{origin}: [{table}] {key} = {value}: {what}")
+
+    try:
+        config = msgspec.convert(tables, Config)
+    except msgspec.ValidationError as error:
+        what, _, place = str(error).partition(" - at `$.")
+        table, key = place.rstrip("`").split(".")[:2]
+        raise wrong(table, key, _in_plain_words(what)) from None
+    for (table, key), words in CHOICES.items():
+        word = getattr(getattr(config, table), key)
+        if word not in words:
+            raise wrong(table, key, _nearest(word, words))
+    return config
+
+
+def _place_or_nearest(word: str, names: Iterable[str]) -> str:
+    places = [f"[{table}]" for table, keys in KEYS.items() if word in keys]
+    if places:
+        return f"it belongs in {' or '.join(places)}"
+    return _nearest(word, names)
+
+
+def _nearest(word: str, names: Iterable[str]) -> str:
+    close = get_close_matches(word, names, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"take one of {', '.join(names)}"
+
+
+def _in_plain_words(message: str) -> str:
+    """What is expected, from msgspec's message, as in "Expected `int` >= 2"."""
+    words = {
+        "int": "a whole number",
+        "float": "a number",
+        "str": "a string in quotes",
+        "bool": "true or false",
+    }
+    expected = message.partition(", got")[0].replace("Expected", "expected")
+    return re.sub(r"`(\w+)`", lambda name: words.get(name[1], name[1]), expected)
+
+
+def _to_toml(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            # Of what TOML forbids in a string, JSON leaves only DEL unescaped.
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        case _:
+            return f"({type(value).__name__})"

@@ -1,4 +1,4 @@
-"""What every strategy is: ask and tell. Pure: no files, no clock, a seeded Generator."""
+"""What every strategy is: ask and tell. Pure: no files, no clock, seeded."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,7 +7,7 @@ from ribosome.genome.space import Genes, Group
 
 
 class Language(Protocol):
-    """A finite product of choices to search; `ribosome.genome` has the one of networks."""
+    """A finite product of choices; `ribosome.genome` has the one of networks."""
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -23,8 +23,8 @@ class Language(Protocol):
 class Proposal:
     """Genes to evaluate, canonical, and where they came from.
 
-    ``generation`` is 0 for a random draw, else one more than its oldest parent's;
-    ``parents`` are trial numbers.
+    ``generation`` is 0 for a random draw, else one more than the latest generation
+    among its parents; ``parents`` are trial numbers.
     """
 
     genes: Genes
@@ -36,8 +36,8 @@ class Strategy(Protocol):
     """Proposes genes and learns from what became of them.
 
     The master numbers the trials. A strategy's whole state follows from the sequence of
-    its asks and tells and from the state of its Generator, so that `restore` in place of
-    `ask` rebuilds it from a journal.
+    its asks and tells and from the state of its Generator, so that `restore` in place
+    of `ask` rebuilds it from a journal.
     """
 
     def ask(self, trial: int) -> Proposal:
@@ -46,7 +46,7 @@ class Strategy(Protocol):
         ...
 
     def tell(self, trial: int, fitness: float | None) -> None:
-        """Learn the fitness of a trial, None for a failure. Any order, each trial once."""
+        """Learn a trial's fitness, None for a failure. Any order, each trial once."""
         ...
 
     def restore(self, trial: int, proposal: Proposal) -> None:

@@ -1,0 +1,72 @@
+"""What was proposed before, and genes at random that were not.
+
+Evaluating a network twice is the dearest mistake that a search can make, so strategies
+ask here first. A hash of 64 bits per genome is kept, not its genes: millions fit. Two
+genomes that share one (1 chance in 10^6 after five million) cost one proposal, no more.
+The hash of a tuple of integers is the same in every process.
+"""
+
+from collections.abc import Iterator
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING
+
+from ribosome.genome.space import Genes, Group
+from ribosome.search.strategy import Language
+from ribosome.search.variation import draw
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+DRAWS = 64
+"""Random draws before the space is taken to be nearly used up."""
+
+WALKED = 4096
+"""The largest space that is then walked from end to end; a larger one repeats."""
+
+
+class Novelty:
+    """The canonical genes that were proposed so far."""
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+        self._groups = language.groups
+        self._seen: set[int] = set()
+        small = prod(group.size for group in self._groups) <= WALKED
+        self._walk: Iterator[Genes] = every(self._groups) if small else iter(())
+
+    def __contains__(self, genes: Genes) -> bool:
+        """Whether these canonical genes were proposed before."""
+        return hash(genes) in self._seen
+
+    def add(self, genes: Genes) -> None:
+        """Remember canonical genes as proposed."""
+        self._seen.add(hash(genes))
+
+    def draw(self, rng: "Generator") -> Genes:
+        """Canonical genes at random, new ones unless the space is used up."""
+        for _ in range(DRAWS):
+            genes = self._language.canonical(draw(self._groups, rng))
+            if genes not in self:
+                return genes
+        # What the walk has passed stays seen, so it never needs to start again, and a
+        # strategy that is restored finds the same genes by starting at the beginning.
+        for candidate in self._walk:
+            canonical = self._language.canonical(candidate)
+            if canonical not in self:
+                return canonical
+        return genes
+
+
+def every(groups: tuple[Group, ...]) -> Iterator[Genes]:
+    """All genes of a space, in the order of their indices."""
+    return product(
+        *(
+            [
+                (index, *alleles)
+                for index, case in enumerate(group.cases)
+                for alleles in product(*(range(len(g.alleles)) for g in case.genes))
+            ]
+            for group in groups
+        )
+    )

@@ -1,0 +1,30 @@
+"""Random search: the strategy to beat."""
+
+from typing import TYPE_CHECKING
+
+from ribosome.search.novelty import Novelty
+from ribosome.search.strategy import Language, Proposal
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+
+class RandomSearch:
+    """Draws by the weights of the space, never the same genes twice; learns nothing."""
+
+    def __init__(self, language: Language, rng: "Generator") -> None:
+        self._rng = rng
+        self._novelty = Novelty(language)
+
+    def ask(self, trial: int) -> Proposal:
+        """Propose genes at random."""
+        proposal = Proposal(self._novelty.draw(self._rng))
+        self.restore(trial, proposal)
+        return proposal
+
+    def tell(self, trial: int, fitness: float | None) -> None:
+        """Take note of nothing: no result changes what is drawn next."""
+
+    def restore(self, trial: int, proposal: Proposal) -> None:  # noqa: ARG002
+        """Remember the genes of a proposal as proposed."""
+        self._novelty.add(proposal.genes)
