@@ -9,6 +9,7 @@ meaning of the space, so that a genome is not read with another space of the sam
 """
 
 import re
+from functools import lru_cache
 from zlib import crc32
 
 from ribosome.genome.errors import GenomeError
@@ -115,6 +116,7 @@ def space_named_by(text: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
+@lru_cache(maxsize=16384)  # a child shares most of its groups with a parent
 def _number(group: Group, values: tuple[int, ...]) -> int:
     case = group.cases[values[0]]
     number = 0

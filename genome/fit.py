@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ribosome.genome.parameters import PADS, SAME
-from ribosome.genome.space import Allele, Case, Gene, Genes, Group, Space
+from ribosome.genome.space import Allele, Case, Genes, Group, Space
 from ribosome.genome.task import Task
 
 Values = tuple[Allele, ...]
@@ -211,53 +211,55 @@ def _express_layer(
     if which is None or _vanishes(layer.case, left):
         return None
     case = group.cases[which]
-    values = dict(zip([gene.name for gene in case.genes], layer.values, strict=True))
-    try:
-        found = [_express_gene(gene, values, layer.case, left) for gene in case.genes]
-    except KeyError:
+    found = [
+        gene.position.get(value, -1)  # type: ignore[arg-type]
+        for gene, value in zip(case.genes, layer.values, strict=True)
+    ]
+    if layer.case in ("convolution", "pooling"):
+        _express_window(case, layer, left, found)
+    if -1 in found:
         return None
     genes = (which, *found)
     return genes, _take(case, genes, left)[1]
 
 
-def _express_gene(
-    gene: Gene, values: dict[str, Allele | tuple[int, int]], case: str, left: _Map
+def _express_window(case: Case, layer: Layer, left: _Map, found: list[int]) -> None:
+    """Put the alleles that `_take` fits to a layer's kernels, strides and padding.
+
+    They stand in places 1 to 4 of both cases, kernel_h, kernel_w, stride_h, stride_w,
+    and the padding in place 5. Where no allele does it, -1 stays.
+    """
+    values: Sequence[int] = layer.values  # type: ignore[assignment]
+    for axis in (0, 1):
+        kernel = values[1 + axis]
+        found[1 + axis] = _express_size(case, values, found, 1 + axis, left[axis])
+        if layer.case == "pooling":
+            most = _most_pooling_stride(kernel, left[axis])
+        else:
+            most = left[axis] + 2 * values[5][axis] - kernel + 1  # type: ignore[index]
+        found[3 + axis] = _express_size(case, values, found, 3 + axis, most)
+    if layer.case == "convolution":
+        halves = ((values[1] - 1) // 2, (values[2] - 1) // 2)
+        for index, allele in enumerate(case.genes[5].alleles):
+            along_h, along_w = PADS[allele]  # type: ignore[index]
+            if (along_h * halves[0], along_w * halves[1]) == values[5]:
+                found[5] = index
+                break
+
+
+def _express_size(
+    case: Case, values: Sequence[int], found: Sequence[int], place: int, most: int
 ) -> int:
-    """The allele of a gene that `_take` fits to its value. KeyError where none does."""
-    name, value = gene.name, values[gene.name]
-    if name == "pad":
-        return _express_pad(gene, values)
-    if name not in ("kernel_h", "kernel_w", "stride_h", "stride_w"):
-        return gene.position[value]  # type: ignore[index]
-    axis = 0 if name[-1] == "h" else 1
-    kernel = int(values["kernel_w" if axis else "kernel_h"])  # type: ignore[arg-type]
-    if name[0] == "k":
-        most = left[axis]
-    elif case == "pooling":
-        most = _most_pooling_stride(kernel, left[axis])
-    else:
-        most = left[axis] + 2 * values["pad"][axis] - kernel + 1  # type: ignore[index, operator]
-    words = gene.alleles[0] == SAME
-    if axis and words and value == min(values[name[:-1] + "h"], most):  # type: ignore[type-var]
+    """The allele of a kernel or stride that may be at most ``most``; -1 for none."""
+    alleles, value = case.genes[place].alleles, values[place]
+    words = alleles[0] == SAME
+    if words and value == min(values[place - 1], most):
         return 0
-    if value not in gene.position and value == most:
+    if found[place] == -1 and value == most:
         # `_take` cuts off what is too much, so the first larger allele does it too.
-        larger = bisect_left(gene.alleles, value, lo=int(words))  # type: ignore[type-var]
-        if larger < len(gene.alleles):
-            return larger
-    if int(value) > most:  # type: ignore[arg-type]
-        raise KeyError(name)
-    return gene.position[value]  # type: ignore[index]
-
-
-def _express_pad(gene: Gene, values: dict[str, Allele | tuple[int, int]]) -> int:
-    half_h = (int(values["kernel_h"]) - 1) // 2  # type: ignore[arg-type]
-    half_w = (int(values["kernel_w"]) - 1) // 2  # type: ignore[arg-type]
-    for index, allele in enumerate(gene.alleles):
-        along_h, along_w = PADS[allele]  # type: ignore[index]
-        if (along_h * half_h, along_w * half_w) == values["pad"]:
-            return index
-    raise KeyError(gene.name)
+        larger = bisect_left(alleles, value, lo=int(words))  # type: ignore[type-var]
+        return larger if larger < len(alleles) else -1
+    return found[place] if value <= most else -1
 
 
 def _express_nothing(group: Group, left: _Map) -> tuple[int, ...] | None:
