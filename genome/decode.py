@@ -1,6 +1,7 @@
 """Genes to Model: builds the network and solver that a plan stands for."""
 
 from functools import lru_cache
+from typing import Any
 
 from ribosome.genome.codec import to_text
 from ribosome.genome.fit import Layer, Plan, Values, express, fit
@@ -22,7 +23,7 @@ from ribosome.genome.ops import (
     Pooling,
     ReLU,
 )
-from ribosome.genome.parameters import ACTIVATIONS, parse_filler
+from ribosome.genome.parameters import ACTIVATIONS, SECTIONS, parse_filler
 from ribosome.genome.shapes import infer
 from ribosome.genome.solver import LearningRate, Solver
 from ribosome.genome.space import Genes, Space
@@ -89,25 +90,25 @@ class _Builder:
             case "convolution":
                 op: Op = _convolution(values)
                 last = self._add(f"conv{end}", op, (last,), slot)
-                last = self._companions(values[8], values[9], end, last, slot)  # type: ignore[arg-type]
+                last = self._companions(values[8], values[9], end, last, slot)
             case "pooling":
-                last = self._add(f"pool{end}", Pooling(*values[:5]), (last,), slot)  # type: ignore[arg-type]
-                last = self._companions(0.0, values[5], end, last, slot)  # type: ignore[arg-type]
+                last = self._add(f"pool{end}", Pooling(*values[:5]), (last,), slot)
+                last = self._companions(0.0, values[5], end, last, slot)
             case "global_pooling":
-                last = self._add(f"pool{end}", GlobalPooling(*values), (last,), slot)  # type: ignore[arg-type]
+                last = self._add(f"pool{end}", GlobalPooling(*values), (last,), slot)
             case "lrn":
-                last = self._add(f"norm{end}", _lrn(values), (last,), slot)  # type: ignore[arg-type]
+                last = self._add(f"norm{end}", _lrn(values), (last,), slot)
             case "batch_norm":
-                op = BatchNorm(_SCALE, _SHIFT, fraction=float(values[0]))  # type: ignore[arg-type]
+                op = BatchNorm(_SCALE, _SHIFT, fraction=float(values[0]))
                 last = self._add(f"bn{end}", op, (last,), slot)
-                last = self._companions(0.0, values[1], end, last, slot)  # type: ignore[arg-type]
+                last = self._companions(0.0, values[1], end, last, slot)
             case "inception":
-                last = self._inception(values, end, last, slot)  # type: ignore[arg-type]
+                last = self._inception(values, end, last, slot)
             case "inner_product":
                 width, filler, bias, dropout, activation = values
-                op = InnerProduct(int(width), _weight(filler), _bias(bias))  # type: ignore[arg-type]
+                op = InnerProduct(int(width), _weight(filler), _bias(bias))
                 last = self._add(f"ip{end}", op, (last,), slot)
-                last = self._companions(dropout, activation, end, last, slot)  # type: ignore[arg-type]
+                last = self._companions(dropout, activation, end, last, slot)
         return last
 
     def _companions(
@@ -125,18 +126,18 @@ class _Builder:
         n1, n3_reduce, n3, n5_reduce, n5, projection, filler, bias = values
         module = f"inception_{end}"
 
-        def conv(name: str, source: str, width: object, kernel: int) -> str:
+        def conv(name: str, source: str, width: int, kernel: int) -> str:
             pad = kernel // 2
             op = Convolution(
-                int(width),  # type: ignore[call-overload]
+                width,
                 kernel,
                 kernel,
                 1,
                 1,
                 pad,
                 pad,
-                _weight(filler),  # type: ignore[arg-type]
-                _bias(bias),  # type: ignore[arg-type]
+                _weight(filler),
+                _bias(bias),
             )
             out = self._add(f"{module}/{name}", op, (source,), slot)
             return self._add(f"{module}/relu_{name}", ReLU(), (out,), slot)
@@ -164,32 +165,18 @@ def _solver(plan: Plan) -> Solver:
     kind, numbers = settings["solver"]
     policy, shape = settings["learning_rate"]
     batch_size, weight_decay, clip = settings["training"][1]
-    fields = dict(zip(SOLVER_FIELDS[kind], map(float, numbers), strict=True))
-    rate = dict(zip(POLICY_FIELDS[policy], map(float, shape), strict=True))
+    fields: dict[str, Any] = {"type": kind}
+    fields |= zip(SECTIONS["solver"][kind], map(float, numbers), strict=True)
+    rate: dict[str, Any] = {"policy": policy}
+    rate |= zip(SECTIONS["learning_rate"][policy], map(float, shape), strict=True)
     return Solver(
-        type=kind,  # type: ignore[arg-type]
-        learning_rate=LearningRate(policy, **rate),  # type: ignore[arg-type]
+        learning_rate=LearningRate(**rate),
         batch_size=int(batch_size),
         weight_decay=float(weight_decay),
         clip_gradients=float(clip),
         **fields,
     )
 
-
-SOLVER_FIELDS = {
-    "SGD": ("base_lr", "momentum"),
-    "Nesterov": ("base_lr", "momentum"),
-    "Adam": ("base_lr", "momentum", "momentum2"),
-    "RMSProp": ("base_lr", "rms_decay"),
-}
-POLICY_FIELDS = {
-    "fixed": (),
-    "step": ("gamma", "fraction"),
-    "exp": ("gamma",),
-    "inv": ("gamma", "power"),
-    "poly": ("power",),
-    "sigmoid": ("gamma", "fraction"),
-}
 
 _SCALE = Blob(Filler("constant", value=1.0), lr_mult=1.0, decay_mult=0.0)
 _SHIFT = Blob(Filler("constant", value=0.0), lr_mult=1.0, decay_mult=0.0)
@@ -206,20 +193,23 @@ def _bias(value: float) -> Blob:
     return Blob(Filler("constant", value=float(value)), lr_mult=2.0, decay_mult=0.0)
 
 
-def _convolution(values: tuple[object, ...]) -> Convolution:
-    width, kernel_h, kernel_w, stride_h, stride_w, pad, filler, *_ = values
+def _convolution(values: Values) -> Convolution:
+    width, kernel_h, kernel_w, stride_h, stride_w, (pad_h, pad_w), filler, bias, *_ = (
+        values
+    )
     return Convolution(
-        width,  # type: ignore[arg-type]
-        kernel_h,  # type: ignore[arg-type]
-        kernel_w,  # type: ignore[arg-type]
-        stride_h,  # type: ignore[arg-type]
-        stride_w,  # type: ignore[arg-type]
-        *pad,  # type: ignore[misc]
-        _weight(filler),  # type: ignore[arg-type]
-        _bias(values[7]),  # type: ignore[arg-type]
+        num_output=width,
+        kernel_h=kernel_h,
+        kernel_w=kernel_w,
+        stride_h=stride_h,
+        stride_w=stride_w,
+        pad_h=pad_h,
+        pad_w=pad_w,
+        weight=_weight(filler),
+        bias=_bias(bias),
     )
 
 
 def _lrn(values: Values) -> LRN:
     region, size, alpha, beta = values
-    return LRN(region, int(size), float(alpha), float(beta))  # type: ignore[arg-type]
+    return LRN(region, int(size), float(alpha), float(beta))

@@ -7,7 +7,7 @@ refused with the first thing that does not fit.
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from ribosome.genome.decode import POLICY_FIELDS, SOLVER_FIELDS, decode
+from ribosome.genome.decode import decode
 from ribosome.genome.errors import EncodeError
 from ribosome.genome.fit import Layer, Plan, Values, express
 from ribosome.genome.network import Model, Network, Node
@@ -25,7 +25,7 @@ from ribosome.genome.ops import (
     Op,
     Pooling,
 )
-from ribosome.genome.parameters import ACTIVATIONS
+from ribosome.genome.parameters import ACTIVATIONS, SECTIONS
 from ribosome.genome.solver import Solver
 from ribosome.genome.space import Allele, Genes, Space
 from ribosome.genome.task import Task
@@ -163,8 +163,10 @@ def _filler_text(filler: Filler) -> str:
 
 def _solver_settings(solver: Solver) -> list[tuple[str, str, Values]]:
     rate = solver.learning_rate
-    numbers = tuple(getattr(solver, field) for field in SOLVER_FIELDS[solver.type])
-    shape = tuple(getattr(rate, field) for field in POLICY_FIELDS[rate.policy])
+    numbers = tuple(getattr(solver, field) for field in SECTIONS["solver"][solver.type])
+    shape = tuple(
+        getattr(rate, field) for field in SECTIONS["learning_rate"][rate.policy]
+    )
     training = (solver.batch_size, solver.weight_decay, solver.clip_gradients)
     return [
         ("solver", solver.type, numbers),

@@ -21,12 +21,13 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from ribosome.genome.parameters import PADS, SAME
 from ribosome.genome.space import Allele, Case, Genes, Group, Space
 from ribosome.genome.task import Task
 
-Values = tuple[Allele, ...]
+Values = tuple[Any, ...]
 """What a case's parameters came to, in the order of its genes."""
 
 _Map = tuple[int, int]
@@ -45,7 +46,7 @@ class Layer:
     """
 
     case: str
-    values: tuple[Allele | tuple[int, int], ...]
+    values: Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def _take(case: Case, chosen: tuple[int, ...], left: _Map) -> tuple[Layer, _Map]
 def _fit_convolution(values: Values, left: _Map) -> tuple[Layer, _Map]:
     width, kernel_h, kernel_w, stride_h, stride_w, pad, *rest = values
     k_h, k_w = _fit_kernel(kernel_h, kernel_w, left)
-    along_h, along_w = PADS[pad]  # type: ignore[index]
+    along_h, along_w = PADS[str(pad)]
     pads = (along_h * ((k_h - 1) // 2), along_w * ((k_w - 1) // 2))
     room_h = left[0] + 2 * pads[0] - k_h
     room_w = left[1] + 2 * pads[1] - k_w
@@ -212,7 +213,7 @@ def _express_layer(
         return None
     case = group.cases[which]
     found = [
-        gene.position.get(value, -1)  # type: ignore[arg-type]
+        gene.position.get(value, -1)
         for gene, value in zip(case.genes, layer.values, strict=True)
     ]
     if layer.case in ("convolution", "pooling"):
@@ -229,19 +230,19 @@ def _express_window(case: Case, layer: Layer, left: _Map, found: list[int]) -> N
     They stand in places 1 to 4 of both cases, kernel_h, kernel_w, stride_h, stride_w,
     and the padding in place 5. Where no allele does it, -1 stays.
     """
-    values: Sequence[int] = layer.values  # type: ignore[assignment]
+    values = layer.values
     for axis in (0, 1):
         kernel = values[1 + axis]
         found[1 + axis] = _express_size(case, values, found, 1 + axis, left[axis])
         if layer.case == "pooling":
             most = _most_pooling_stride(kernel, left[axis])
         else:
-            most = left[axis] + 2 * values[5][axis] - kernel + 1  # type: ignore[index]
+            most = left[axis] + 2 * values[5][axis] - kernel + 1
         found[3 + axis] = _express_size(case, values, found, 3 + axis, most)
     if layer.case == "convolution":
         halves = ((values[1] - 1) // 2, (values[2] - 1) // 2)
         for index, allele in enumerate(case.genes[5].alleles):
-            along_h, along_w = PADS[allele]  # type: ignore[index]
+            along_h, along_w = PADS[str(allele)]
             if (along_h * halves[0], along_w * halves[1]) == values[5]:
                 found[5] = index
                 break
@@ -257,7 +258,7 @@ def _express_size(
         return 0
     if found[place] == -1 and value == most:
         # `_take` cuts off what is too much, so the first larger allele does it too.
-        larger = bisect_left(alleles, value, lo=int(words))  # type: ignore[type-var]
+        larger = bisect_left(alleles, value, lo=int(words))
         return larger if larger < len(alleles) else -1
     return found[place] if value <= most else -1
 

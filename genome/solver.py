@@ -49,15 +49,16 @@ class Schedule:
             case "fixed":
                 return self.base_lr
             case "step":
-                return self.base_lr * self.gamma ** (iteration // self.stepsize)
+                return self.base_lr * math.pow(self.gamma, iteration // self.stepsize)
             case "exp":
-                return self.base_lr * self.gamma**iteration
+                return self.base_lr * math.pow(self.gamma, iteration)
             case "inv":
-                return self.base_lr * (1.0 + self.gamma * iteration) ** -self.power
-            case "poly":
-                return (
-                    self.base_lr * (1.0 - iteration / self.max_iterations) ** self.power
+                return self.base_lr * math.pow(
+                    1.0 + self.gamma * iteration, -self.power
                 )
+            case "poly":
+                left = 1.0 - iteration / self.max_iterations
+                return self.base_lr * math.pow(left, self.power)
             case "sigmoid":
                 return self.base_lr / (
                     1.0 + math.exp(-self.gamma * (iteration - self.stepsize))

@@ -23,6 +23,7 @@ from ribosome.genome.ops import (
     InnerProduct,
     Input,
     Jitter,
+    Op,
     Pooling,
     ReLU,
     Sigmoid,
@@ -49,7 +50,7 @@ def constructor(node: Node, source: Shape) -> Constructor | None:
         raise UnsupportedOp(
             f"{node.name}: the pytorch backend has no code for {type(node.op).__name__}"
         )
-    return make(node, source)
+    return make(node.op, node, source)
 
 
 def filler(kind: Filler) -> Callable[[str], str]:
@@ -67,8 +68,7 @@ def _pair(h: int, w: int) -> str:
     return str(h) if h == w else f"({h}, {w})"
 
 
-def _convolution(node: Node, source: Shape) -> Constructor:
-    op: Convolution = node.op  # type: ignore[assignment]
+def _convolution(op: Convolution, _node: Node, source: Shape) -> Constructor:
     arguments = [
         str(source[0]),
         str(op.num_output),
@@ -83,10 +83,11 @@ def _convolution(node: Node, source: Shape) -> Constructor:
     return Constructor("nn.Conv2d", tuple(arguments))
 
 
-def _pooling(node: Node, source: Shape) -> Constructor:
-    op: Pooling = node.op  # type: ignore[assignment]
-    sizes = ((source[1], op.kernel_h, op.stride_h, op.pad_h),)
-    sizes += ((source[2], op.kernel_w, op.stride_w, op.pad_w),)
+def _pooling(op: Pooling, node: Node, source: Shape) -> Constructor:
+    sizes = (
+        (source[1], op.kernel_h, op.stride_h, op.pad_h),
+        (source[2], op.kernel_w, op.stride_w, op.pad_w),
+    )
     if op.pad_h > op.kernel_h // 2 or op.pad_w > op.kernel_w // 2:
         raise UnsupportedOp(
             f"{node.name}: PyTorch pads a pooling by at most half its kernel, this one by "
@@ -115,14 +116,12 @@ def _torch_pooled(size: int, kernel: int, stride: int, pad: int, *, up: bool) ->
     return out - 1 if up and (out - 1) * stride >= size + pad else out
 
 
-def _global_pooling(node: Node, _: Shape) -> Constructor:
-    op: GlobalPooling = node.op  # type: ignore[assignment]
+def _global_pooling(op: GlobalPooling, _node: Node, _source: Shape) -> Constructor:
     kind = {"MAX": "nn.AdaptiveMaxPool2d", "AVE": "nn.AdaptiveAvgPool2d"}[op.method]
     return Constructor(kind, ("1",))
 
 
-def _lrn(node: Node, _: Shape) -> Constructor:
-    op: LRN = node.op  # type: ignore[assignment]
+def _lrn(op: LRN, node: Node, _source: Shape) -> Constructor:
     if op.local_size % 2 == 0:
         raise UnsupportedOp(
             f"{node.name}: LRN has an odd local_size in Caffe, not {op.local_size}"
@@ -134,48 +133,42 @@ def _lrn(node: Node, _: Shape) -> Constructor:
     return Constructor("nn.LocalResponseNorm", (str(op.local_size), *options))
 
 
-def _batch_norm(node: Node, source: Shape) -> Constructor:
-    op: BatchNorm = node.op  # type: ignore[assignment]
+def _batch_norm(op: BatchNorm, _node: Node, source: Shape) -> Constructor:
     kind = "BatchNorm2d" if len(source) == 3 else "BatchNorm1d"
     options = (f"eps={op.eps!r}", f"fraction={op.fraction!r}")
     return Constructor(kind, (str(source[0]), *options), kind)
 
 
-def _inner_product(node: Node, source: Shape) -> Constructor:
-    op: InnerProduct = node.op  # type: ignore[assignment]
+def _inner_product(op: InnerProduct, _node: Node, source: Shape) -> Constructor:
     arguments = [str(prod(source)), str(op.num_output)]
     if op.bias is None:
         arguments.append("bias=False")
     return Constructor("nn.Linear", tuple(arguments))
 
 
-def _relu(node: Node, _: Shape) -> Constructor:
-    op: ReLU = node.op  # type: ignore[assignment]
+def _relu(op: ReLU, _node: Node, _source: Shape) -> Constructor:
     if op.negative_slope == 0.0:
         return Constructor("nn.ReLU")
     return Constructor("nn.LeakyReLU", (repr(op.negative_slope),))
 
 
-def _elu(node: Node, _: Shape) -> Constructor:
-    op: ELU = node.op  # type: ignore[assignment]
+def _elu(op: ELU, _node: Node, _source: Shape) -> Constructor:
     return Constructor("nn.ELU", () if op.alpha == 1.0 else (f"alpha={op.alpha!r}",))
 
 
-def _dropout(node: Node, _: Shape) -> Constructor:
-    op: Dropout = node.op  # type: ignore[assignment]
+def _dropout(op: Dropout, _node: Node, _source: Shape) -> Constructor:
     return Constructor("nn.Dropout", (repr(op.ratio),))
 
 
-def _jitter(node: Node, _: Shape) -> Constructor:
-    op: Jitter = node.op  # type: ignore[assignment]
+def _jitter(op: Jitter, _node: Node, _source: Shape) -> Constructor:
     return Constructor("Jitter", (repr(op.std),), "Jitter")
 
 
-def _in_forward(_: Node, __: Shape) -> None:
+def _in_forward(_op: Op, _node: Node, _source: Shape) -> None:
     return None
 
 
-LAYERS: dict[type, Callable[[Node, Shape], Constructor | None]] = {
+LAYERS: dict[type, Callable[..., Constructor | None]] = {
     Input: _in_forward,
     Jitter: _jitter,
     ChannelSlice: _in_forward,
@@ -187,8 +180,8 @@ LAYERS: dict[type, Callable[[Node, Shape], Constructor | None]] = {
     InnerProduct: _inner_product,
     ReLU: _relu,
     ELU: _elu,
-    Sigmoid: lambda _node, _source: Constructor("nn.Sigmoid"),
-    TanH: lambda _node, _source: Constructor("nn.Tanh"),
+    Sigmoid: lambda _op, _node, _source: Constructor("nn.Sigmoid"),
+    TanH: lambda _op, _node, _source: Constructor("nn.Tanh"),
     Dropout: _dropout,
     Concat: _in_forward,
 }
