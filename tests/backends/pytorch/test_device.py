@@ -1,0 +1,60 @@
+"""The choice of device, number format and layout."""
+
+import pytest
+import torch
+
+from ribosome.backends.pytorch.device import choose_device
+from ribosome.backends.pytorch.endings import Invalid, Usage
+
+
+@pytest.mark.parametrize(
+    ("precision", "expected"),
+    [("auto", "float32"), ("single", "float32"), ("mixed", "bfloat16")],
+)
+def test_a_cpu_is_mixed_only_if_it_is_told_so(precision: str, expected: str) -> None:
+    """It gains from channels_last, not from bfloat16."""
+    device = choose_device(None, precision)
+    assert (device.precision, device.layout) == (expected, torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision", "expected", "layout"),
+    [
+        ((6, 1), "auto", "float32", torch.contiguous_format),
+        ((6, 1), "mixed", "float16", torch.channels_last),
+        ((7, 0), "auto", "float16", torch.channels_last),
+        ((7, 0), "single", "float32", torch.contiguous_format),
+        ((8, 0), "auto", "bfloat16", torch.channels_last),
+        ((9, 0), "auto", "bfloat16", torch.channels_last),
+    ],
+)
+def test_a_gpu_is_mixed_where_it_has_tensor_cores(
+    capability: tuple[int, int],
+    precision: str,
+    expected: str,
+    layout: torch.memory_format,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """bfloat16 from capability 8 on; only float16 needs its loss scaled."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    device = choose_device(1, precision)
+    assert device.device == torch.device("cuda", 1)
+    assert (device.precision, device.layout) == (expected, layout)
+
+
+@pytest.mark.parametrize("gpu", [-1, 1])
+def test_a_gpu_that_is_not_there_is_refused(
+    gpu: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the number of those that are."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(Usage, match=f"no GPU {gpu}: torch sees 1 here"):
+        choose_device(gpu, "auto")
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    """With those that are known."""
+    with pytest.raises(Invalid, match="auto, single or mixed"):
+        choose_device(None, "half")
