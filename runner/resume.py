@@ -1,0 +1,167 @@
+"""Opening a run folder: a new run in an empty one, or the replay of what is there."""
+
+import shutil
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from ribosome.backends.data import builtin_names, find_data, read_info
+from ribosome.backends.registry import backend
+from ribosome.genome.codec import as_text, from_text, pack
+from ribosome.genome.errors import RunError
+from ribosome.genome.language import NetworkLanguage
+from ribosome.genome.space import Space
+from ribosome.genome.space_file import load_space, shipped_spaces
+from ribosome.genome.task import Training
+from ribosome.genome.version import __version__
+from ribosome.runner.config import KEYS, Config, dump_config, encode_config
+from ribosome.runner.journal import Journal, Record
+from ribosome.runner.observer import Observer
+from ribosome.runner.proposer import Candidate, Codec, Proposer
+from ribosome.runner.tally import Tally
+from ribosome.search.registry import make_strategy
+
+CONFIG = "config.toml"
+TRIALS = "trials"
+
+_MAY_CHANGE = {("search", "evaluations"), *(("runner", key) for key in KEYS["runner"])}
+"""What another session of the same run may set anew: its length and its workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An open run: everything that the master needs besides a transport."""
+
+    config: Config
+    journal: Journal
+    proposer: Proposer
+    backlog: deque[Candidate]
+    tally: Tally
+
+
+def open_run(config: Config, folder: Path, *, resume: bool, observer: Observer) -> Run:
+    """Open a run folder for this process alone; close the run's journal in the end.
+
+    Raises RunError for a run that is there already, one that another master has, and one
+    that began with other settings.
+    """
+    backend(config.backend.name)
+    config = _with_absolute_paths(config)
+    space = load_space(config.space.name)
+    try:
+        (folder / TRIALS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be made: {error.strerror}") from None
+    journal = Journal(folder)
+    try:
+        if not journal.meta:
+            if resume:
+                observer.warn(f"{folder}: nothing to resume, the run begins anew")
+            _begin(journal, config, space)
+        elif resume:
+            _go_on(journal, config, space, folder)
+        else:
+            raise RunError(
+                f"{folder}: holds a run already; go on with it by --resume, or take "
+                "another folder"
+            )
+        _write(folder / CONFIG, dump_config(config))
+        return _replay(journal, config, space, folder)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _with_absolute_paths(config: Config) -> Config:
+    """The same config for any working directory."""
+    task, space = config.task, config.space
+    if task.data not in builtin_names():
+        task = msgspec.structs.replace(task, data=find_data(task.data))
+    if space.name not in shipped_spaces():
+        space = msgspec.structs.replace(space, name=str(Path(space.name).absolute()))
+    return msgspec.structs.replace(config, task=task, space=space)
+
+
+def _begin(journal: Journal, config: Config, space: Space) -> None:
+    journal.create(
+        ribosome=__version__,
+        config=encode_config(config).decode(),
+        space=f"{space.name} {space.version}",
+        fingerprint=space.fingerprint.hex(),
+        created_at=str(time.time()),
+    )
+
+
+def _go_on(journal: Journal, config: Config, space: Space, folder: Path) -> None:
+    """Check that the run is the same one; note what has changed that may."""
+    before = msgspec.json.decode(
+        journal.meta["config"], type=dict[str, dict[str, object]]
+    )
+    for table, values in msgspec.to_builtins(config).items():
+        for key, value in values.items():
+            old = before.get(table, {}).get(key, value)
+            if old != value and (table, key) not in _MAY_CHANGE:
+                raise RunError(
+                    f"{folder}: {table}.{key} was {old!r} when the run began and is now "
+                    f"{value!r}; set it back, or take another folder (only runner.* and "
+                    "search.evaluations may change)"
+                )
+    now = (f"{space.name} {space.version}", space.fingerprint.hex())
+    if now != (journal.meta["space"], journal.meta["fingerprint"]):
+        raise RunError(
+            f"{folder}: the run's genomes are of space {journal.meta['space']}, and "
+            f"{config.space.name} says something else now (it calls itself {now[0]}); "
+            "put the space file back as it was, or take another folder"
+        )
+    journal.amend(config=encode_config(config).decode())
+
+
+def _replay(journal: Journal, config: Config, space: Space, folder: Path) -> Run:
+    import numpy as np
+
+    info = read_info(find_data(config.task.data))
+    task = info.task(Training(**msgspec.structs.asdict(config.training)))
+    rng = np.random.default_rng(config.search.seed)
+    proposer = Proposer(
+        make_strategy(config.search, NetworkLanguage(space, task), rng),
+        Codec(partial(pack, space), partial(as_text, space), partial(from_text, space)),
+        rng,
+        seed=config.search.seed,
+        total=config.search.evaluations,
+    )
+    tally = Tally(config.search.evaluations)
+    steps = _counted(journal.replay(), tally, folder, keep=config.runner.keep_trials)
+    backlog = proposer.replay(steps, journal.random_state())
+    tally.begin()
+    return Run(config, journal, proposer, backlog, tally)
+
+
+def _counted(
+    steps: Iterator[tuple[str, Record]], tally: Tally, folder: Path, *, keep: str
+) -> Iterator[tuple[str, Record]]:
+    """Pass the steps on and count the results among them.
+
+    In the end the folders go that a killed master had no time to remove.
+    """
+    passed: set[int] = set()
+    for what, record in steps:
+        if what == "told" and record.ending is not None:
+            tally.add(record.trial, record.ending, record.fitness, record.genome)
+            if record.ending == "ok":
+                passed.add(record.trial)
+        yield what, record
+    if keep == "best" and tally.best is not None:
+        for trial in passed - {tally.best.trial}:
+            shutil.rmtree(folder / TRIALS / str(trial), ignore_errors=True)
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file in one step."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

@@ -1,0 +1,86 @@
+"""The journal's tables, and opening the file that holds them."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ribosome.genome.errors import RunError
+
+FILE = "journal.sqlite"
+VERSION = 1
+
+TABLES = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    """
+    CREATE TABLE trials (
+        trial INTEGER PRIMARY KEY,
+        asked INTEGER NOT NULL,
+        told INTEGER,
+        genome TEXT NOT NULL,
+        phase TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        parents TEXT NOT NULL,
+        worker INTEGER,
+        ending TEXT,
+        fitness REAL,
+        loss REAL,
+        batches_per_s REAL,
+        flops_per_batch REAL,
+        parameters INTEGER,
+        seconds REAL,
+        proposed_at REAL NOT NULL,
+        random_state TEXT,
+        started_at REAL,
+        finished_at REAL,
+        message TEXT
+    )
+    """,
+)
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection without implicit transactions; ``mode`` is ro, rw or rwc.
+
+    Raises RunError if the file cannot be opened.
+    """
+    try:
+        return sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None
+        )
+    except sqlite3.Error as error:
+        raise RunError(f"{path}: cannot be opened: {error}") from None
+
+
+def read_meta(database: sqlite3.Connection, path: Path) -> dict[str, str]:
+    """The facts of the run, none for an empty file.
+
+    Raises RunError for a damaged file and for one of a newer version.
+    """
+    try:
+        if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
+            return {}
+        meta = dict(database.execute("SELECT key, value FROM meta"))
+    except sqlite3.Error as error:
+        raise RunError(f"{path}: is no journal, or a damaged one: {error}") from None
+    if int(meta["schema"]) > VERSION:
+        raise RunError(
+            f"{path}: was written by Ribosome {meta.get('ribosome', '?')}, whose journals "
+            f"this version cannot read (schema {meta['schema']}, known up to {VERSION}); "
+            "update Ribosome"
+        )
+    return meta
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """All or nothing; raises RunError if it cannot be written."""
+    try:
+        database.execute("BEGIN IMMEDIATE")
+        yield
+        database.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        raise RunError(
+            f"{path}: cannot be written: {error}; what was committed is safe: make room or "
+            "mend the disk, then go on with --resume"
+        ) from None

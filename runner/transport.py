@@ -1,0 +1,74 @@
+"""What carries messages between the master and its workers: processes or MPI, one face."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class Joined(NamedTuple):
+    """A worker is there and knows nothing yet: it wants its Setup."""
+
+    worker: int
+
+
+class Message(NamedTuple):
+    """A worker sent a Report, still encoded."""
+
+    worker: int
+    data: bytes
+
+
+class Lost(NamedTuple):
+    """A worker is gone, and everything that was sent to it. ``reason`` says how it ended."""
+
+    worker: int
+    reason: str
+
+
+Event = Joined | Message | Lost
+
+
+class Transport(Protocol):
+    """The master's side. Workers are numbered from 1.
+
+    A worker that is lost may come back under the same number: as Lost, then Joined.
+    """
+
+    def send(self, worker: int, data: bytes) -> None:
+        """Send without waiting; what goes to a lost worker is dropped."""
+        ...
+
+    def poll(self, timeout: float) -> Sequence[Event]:
+        """Everything that has happened; waits up to ``timeout`` seconds for the first."""
+        ...
+
+    def retire(self, worker: int) -> None:
+        """Let a worker end: from now on it is not replaced."""
+        ...
+
+    def kill(self, worker: int) -> None:
+        """End a worker that does not end by itself."""
+        ...
+
+    def close(self) -> None:
+        """Let all workers end and wait for them; leaves no process behind."""
+        ...
+
+
+class MasterGone(Exception):
+    """A worker's other side has closed."""
+
+
+class Endpoint(Protocol):
+    """A worker's side."""
+
+    def fileno(self) -> int | None:
+        """What to wait on for messages; None when only `receive` can tell."""
+        ...
+
+    def receive(self) -> Sequence[bytes]:
+        """The messages that are there, without waiting. Raises MasterGone."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Send one Report. Raises MasterGone."""
+        ...

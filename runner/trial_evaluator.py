@@ -1,0 +1,261 @@
+"""Evaluates genomes by training them: decode, emit, write, launch, judge.
+
+Space, data and backend are loaded once for all trials of a worker. Everything that can
+go wrong with one genome is a Result; nothing of it reaches the worker as an exception.
+"""
+
+import os
+import shutil
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from ribosome.backends.base import Command, Ending
+from ribosome.backends.data import find_data, read_info
+from ribosome.backends.registry import backend
+from ribosome.genome.codec import unpack
+from ribosome.genome.cost import cost
+from ribosome.genome.decode import decode
+from ribosome.genome.errors import RibosomeError
+from ribosome.genome.network import Model
+from ribosome.genome.space_file import load_space
+from ribosome.genome.task import Training
+from ribosome.runner.config import Config
+from ribosome.runner.environment import (
+    gpu_of_worker,
+    trainer_environment,
+    visible_gpus,
+)
+from ribosome.runner.messages import Result, Setup, Work, sanitised
+from ribosome.runner.trial import Limits, Outcome, Trial
+from ribosome.runner.verdict import clean
+from ribosome.runner.warm import Launcher
+
+TRIALS = "trials"
+"""The folder of trials in a run folder."""
+
+WEIGHTS = "weights"
+"""The trained weights' name in the folder of a trial, whatever the backend."""
+
+
+@dataclass(slots=True)
+class _Current:
+    """The trial at hand: what is known of it before it ends."""
+
+    work: Work
+    folder: Path
+    started_at: float
+    clock: float
+    parameters: int | None = None
+    flops_per_batch: float | None = None
+    trial: Trial | None = None
+    failure: tuple[Ending, str] | None = None
+
+
+class TrialEvaluator:
+    """One worker's evaluator of genomes: see `ribosome.runner.evaluator.Evaluator`.
+
+    Raises RibosomeError where the run itself cannot be evaluated: no such space, data
+    or backend. Made on the thread that uses it: the warm process ends with that thread.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self._config = msgspec.json.decode(setup.config, type=Config)
+        self._trials = Path(setup.folder, TRIALS)
+        self._space = load_space(self._config.space.name)
+        self._task = read_info(find_data(self._config.task.data)).task(
+            _training(self._config)
+        )
+        self._backend = backend(self._config.backend.name)
+        gpus = visible_gpus(os.environ) if self._config.runner.gpus != "none" else ()
+        self._gpu = gpu_of_worker(gpus, os.environ, worker=setup.worker)
+        self._limits = limits(self._config)
+        self._current: _Current | None = None
+        self._launcher = self._prepared_launcher()
+        # Readable for ever: a failure before the launch is news at once.
+        self._news_at_once = os.eventfd(1)
+
+    def start(self, work: Work) -> None:
+        """Begin a trial. Never raises for a bad genome: that is a result."""
+        current = self._current = _Current(
+            work=work,
+            folder=self._trials / str(work.trial),
+            started_at=time.time(),
+            clock=time.monotonic(),
+        )
+        try:
+            self._launch(current)
+        except RibosomeError as error:
+            current.failure = "invalid", str(error)
+        except Exception as error:
+            current.failure = "crashed", _trace(error)
+
+    def fileno(self) -> int | None:
+        """What to wait on for news of the trial; None where none runs."""
+        if self._current is None:
+            return None
+        if self._current.trial is None:
+            return self._news_at_once
+        return self._current.trial.fileno()
+
+    def poll(self) -> Result | None:
+        """Take in what there is, without waiting; the result once the trial ended."""
+        current = self._current
+        if current is None:
+            return None
+        outcome = None
+        if current.trial is not None:
+            try:
+                outcome = current.trial.poll()
+            except Exception as error:
+                # A parser that fails, a full disk: this trial is lost, not the worker.
+                current.trial.kill()
+                current.failure = "crashed", _trace(error)
+            else:
+                if outcome is None:
+                    return None
+        self._current = None
+        result = _result(current, outcome)
+        if not self._is_kept(result, work=current.work):
+            shutil.rmtree(current.folder, ignore_errors=True)
+        return result
+
+    def cancel(self) -> None:
+        """End the running trial, with every process of it, and forget it."""
+        if self._current is None:
+            return
+        if self._current.trial is not None:
+            self._current.trial.kill()
+        shutil.rmtree(self._current.folder, ignore_errors=True)
+        self._current = None
+
+    def close(self) -> None:
+        """Give back everything that is kept between trials."""
+        self.cancel()
+        self._launcher.close()
+        os.close(self._news_at_once)
+
+    def _launch(self, current: _Current) -> None:
+        work = current.work
+        model = decode(self._space, unpack(self._space, work.genome), self._task)
+        price = cost(model.network)
+        current.parameters = price.parameters
+        current.flops_per_batch = price.training_flops * model.solver.batch_size
+        self._write(current.folder, model)
+        command = self._command(current.folder, seed=work.seed)
+        current.trial = Trial(
+            self._launcher,
+            command,
+            current.folder,
+            self._environment(command),
+            parser=self._backend.parser(),
+            says=self._backend.ending,
+            limits=self._limits,
+        )
+
+    def _write(self, folder: Path, model: Model) -> None:
+        # Left from a run that was cut off in this very trial.
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name, text in self._backend.emit(model, self._task).items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
+    def _command(self, folder: Path, *, seed: int) -> Command:
+        return self._backend.command(
+            str(folder),
+            # The environment shows the trainer one GPU, so its index there is 0.
+            gpu=None if self._gpu is None else 0,
+            seed=seed,
+            save=str(folder / WEIGHTS),
+        )
+
+    def _environment(self, command: Command) -> dict[str, str]:
+        return trainer_environment(
+            os.environ,
+            threads=self._config.training.threads,
+            gpu=self._gpu,
+            extra=command.environment,
+        )
+
+    def _prepared_launcher(self) -> Launcher:
+        """A launcher whose import of the framework is already under way."""
+        preload = ""
+        if self._config.runner.warm_start:
+            preload = self._command(self._trials, seed=0).preload
+        environment = trainer_environment(
+            os.environ, threads=self._config.training.threads, gpu=self._gpu, extra={}
+        )
+        launcher = Launcher(preload, environment=environment)
+        launcher.prepare()
+        return launcher
+
+    def _is_kept(self, result: Result, *, work: Work) -> bool:
+        match self._config.runner.keep_trials:
+            case "all":
+                return True
+            case "none":
+                return False
+        return result.fitness is None or result.fitness > work.keep_above
+
+
+def limits(config: Config) -> Limits:
+    """What a trial of a run may take.
+
+    Without a wall limit of its own a trial gets twice its training time and a minute;
+    where the training time is not limited, only the stall limit holds.
+    """
+    wall_s = config.runner.wall_limit_s
+    if not wall_s and config.training.time_limit_s:
+        wall_s = 2.0 * config.training.time_limit_s + 60.0
+    never = float("inf")
+    return Limits(wall_s=wall_s or never, stall_s=config.runner.stall_limit_s or never)
+
+
+def _training(config: Config) -> Training:
+    return Training(
+        max_iterations=config.training.max_iterations,
+        time_limit_s=config.training.time_limit_s,
+        test_batch_size=config.training.test_batch_size,
+        precision=config.training.precision,
+        threads=config.training.threads,
+    )
+
+
+def _result(current: _Current, outcome: Outcome | None) -> Result:
+    """What to report; without an outcome the trial failed before or beside it."""
+    ending, message = current.failure or ("crashed", "")
+    fitness = loss = speed = None
+    if outcome is not None:
+        ending, message = outcome.verdict.ending, outcome.verdict.message
+        speed = outcome.seen.batches_per_s
+        if outcome.seen.tested is not None:
+            fitness = outcome.seen.tested.accuracy
+            loss = outcome.seen.tested.loss
+    return sanitised(
+        Result(
+            trial=current.work.trial,
+            ending=ending,
+            fitness=fitness,
+            loss=loss,
+            batches_per_s=speed,
+            flops_per_batch=current.flops_per_batch,
+            parameters=current.parameters,
+            seconds=time.monotonic() - current.clock,
+            started_at=current.started_at,
+            finished_at=time.time(),
+            message=clean(message),
+        )
+    )
+
+
+def _trace(error: Exception) -> str:
+    """The end of a traceback in one line: what, and where in our code."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
+    )

@@ -1,0 +1,253 @@
+"""The worker's side of the fork server: starts it, hands it trials, survives its death.
+
+`Launcher.launch` gives a `Launched`, one running trainer. A server that dies before it
+has started a trial is replaced and asked again. After repeated deaths of a warm one,
+trials are started cold, through a server that preloads nothing, and one warning says
+so.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ribosome.runner import processes
+from ribosome.runner.server import Server
+
+PATIENCE = 3
+"""Deaths of a server in a row, without a trial that ended, before we stop trying."""
+
+START_LIMIT_S = 600.0
+"""For a server's import; a parallel file system under thousands of them is slow."""
+
+_KILL_LIMIT_S = 10.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a trainer ended: its exit code, or minus the signal, and its peak memory.
+
+    ``message`` says what went wrong where it was not the trainer that did.
+    """
+
+    code: int
+    peak_bytes: int = 0
+    message: str = ""
+
+
+class Launcher:
+    """Starts trainers, one at a time, by forks of a warm process where possible.
+
+    ``preload`` is the module to import once, empty for cold starts; ``environment`` is
+    what the server runs in. Used as a context, or closed with `close`.
+    """
+
+    def __init__(self, preload: str, *, environment: Mapping[str, str]) -> None:
+        self._preload = preload
+        self._environment = dict(environment)
+        self._server: Server | None = None
+        self._deaths = 0
+
+    def __enter__(self) -> "Launcher":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def server_pid(self) -> int | None:
+        """The process that forks, None before the first launch and after `close`."""
+        return self._server.pid if self._server else None
+
+    def prepare(self) -> None:
+        """Start the server, so that its import passes while other work is done."""
+        if self._server is None:
+            self._server = Server(self._preload, self._environment)
+
+    def launch(
+        self,
+        argv: Sequence[str],
+        folder: str,
+        environment: Mapping[str, str],
+        log: int,
+    ) -> "Launched":
+        """Start a trainer in ``folder``, its outputs going to the descriptor ``log``.
+
+        Takes ``log`` over. A warm trainer gets the arguments behind the preloaded
+        module's name in ``argv``. Does not wait for anything.
+        """
+        return Launched(self, argv, folder, environment, log)
+
+    def close(self) -> None:
+        """End the server and whatever it has started."""
+        if self._server is not None:
+            self._server.end()
+            self._server = None
+
+    def _send(
+        self, request: Mapping[str, object], argv: Sequence[str], log: int
+    ) -> socket.socket:
+        """Ask the server for a trial; gives our side of its handle, not blocking."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.prepare()
+            assert self._server is not None
+            module = self._server.preload
+            warm = bool(module) and module in argv
+            if warm:
+                argv = argv[argv.index(module) + 1 :]
+            # A broken door is noticed like any death: the handle is closed.
+            with contextlib.suppress(OSError):
+                self._server.send(
+                    {**request, "argv": list(argv), "warm": warm},
+                    [log, theirs.fileno()],
+                )
+        ours.setblocking(False)
+        return ours
+
+    def _trial_ended(self) -> None:
+        self._deaths = 0
+
+    def _server_died(self) -> str:
+        """Forget a server that is gone, and say how it went."""
+        assert self._server is not None
+        how = self._server.end()
+        self._server = None
+        self._deaths += 1
+        if self._preload and self._deaths >= PATIENCE:
+            _log.warning(
+                "warm starts are given up: the process with %s loaded ended %d times "
+                "(%s); trials start cold from here on",
+                self._preload,
+                self._deaths,
+                how,
+            )
+            self._preload = ""
+            self._deaths = 0
+        return how
+
+    def _gives_up(self) -> bool:
+        return not self._preload and self._deaths >= PATIENCE
+
+    def _kill_server(self) -> None:
+        if self._server is not None:
+            self._server.kill()
+
+
+class Launched:
+    """One trainer, from the request for it to its exit."""
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        argv: Sequence[str],
+        folder: str,
+        environment: Mapping[str, str],
+        log: int,
+    ) -> None:
+        self._launcher = launcher
+        self._argv = list(argv)
+        self._request = {"folder": folder, "environment": dict(environment)}
+        self._log: int | None = log
+        self._heard = b""
+        self._exit: Exit | None = None
+        self._deadline = float("inf")
+        self._handle: socket.socket
+        self.pid: int | None = None
+        """The trainer's process, the leader of a session; None until it runs."""
+        try:
+            self._ask()
+        except OSError:
+            self._close_log()
+            raise
+
+    def fileno(self) -> int:
+        """Readable when there is news; changes where a server had to be replaced."""
+        return self._handle.fileno()
+
+    def poll(self) -> Exit | None:
+        """How it ended, None while it runs. Does not wait."""
+        while self._exit is None:
+            try:
+                chunk = self._handle.recv(4096)
+            except BlockingIOError:
+                if self.pid is None and time.monotonic() > self._deadline:
+                    self._launcher._kill_server()
+                    self._deadline = float("inf")
+                return None
+            except OSError:
+                chunk = b""
+            if not chunk:
+                self._lost()
+                continue
+            *lines, self._heard = (self._heard + chunk).split(b"\n")
+            for line in lines:
+                self._take(json.loads(line))
+        return self._exit
+
+    def kill(self) -> Exit:
+        """End it with all that it has started; waits until that is so."""
+        if self.pid is None:
+            self.poll()
+        if self.pid is None or self._exit is not None:
+            self._close()
+            return self._exit or Exit(-signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            self._handle.shutdown(socket.SHUT_WR)
+        deadline = time.monotonic() + _KILL_LIMIT_S
+        while (ended := self.poll()) is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self._launcher._kill_server()
+                left = _KILL_LIMIT_S
+            select.select([self._handle], [], [], left)
+        return ended
+
+    def _ask(self) -> None:
+        assert self._log is not None
+        self._deadline = time.monotonic() + START_LIMIT_S
+        self._handle = self._launcher._send(self._request, self._argv, self._log)
+
+    def _take(self, message: Mapping[str, int]) -> None:
+        if "pid" in message:
+            self.pid = message["pid"]
+            self._close_log()
+            return
+        self._launcher._trial_ended()
+        self._end(Exit(message["exit"], message["peak"]))
+
+    def _lost(self) -> None:
+        """The handle was closed without an exit: the server is gone."""
+        how = self._launcher._server_died()
+        if self.pid is not None:
+            # Its trainer was killed with it, but not what the trainer had started.
+            processes.kill_session(self.pid)
+            text = f"the process that forks trainers died ({how})"
+            self._end(Exit(-signal.SIGKILL, message=text))
+        elif self._launcher._gives_up():
+            text = f"the process that starts trainers does not start ({how})"
+            self._end(Exit(1, message=text))
+        else:
+            # Closed last: whoever watches the old number must not meet it again.
+            with self._handle:
+                self._ask()
+
+    def _end(self, how: Exit) -> None:
+        self._exit = how
+        self._close()
+
+    def _close(self) -> None:
+        self._close_log()
+        self._handle.close()
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None

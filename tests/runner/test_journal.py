@@ -1,0 +1,242 @@
+"""The journal: what was committed is there, in order, for readers and after a kill."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ribosome.genome.errors import RunError
+from ribosome.runner.journal import Journal, read_trials
+from ribosome.runner.messages import Result
+
+
+def state() -> str:
+    """A state of random numbers."""
+    return "{}"
+
+
+def propose(journal: Journal, trial: int, **changes: object) -> None:
+    """Note a proposal."""
+    settings = {"generation": 0, "parents": (), "at": 100.0 + trial, **changes}
+    journal.propose(trial, f"genome-{trial}", **settings)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    """A new journal."""
+    made = Journal(tmp_path)
+    made.create(config="{}")
+    yield made
+    made.close()
+
+
+def test_a_row_has_every_column(journal: Journal, tmp_path: Path) -> None:
+    """A finished trial reads back with every value that was noted of it."""
+    propose(journal, 1, generation=3, parents=(7, 9))
+    journal.start(1, 2, 101.5)
+    journal.commit(state)
+    journal.finish(
+        Result(1, "ok", 0.5, 0.25, 10.0, 1e15, 1234, 4.5, 101.5, 106.0, "fine"), 2
+    )
+    journal.commit(state)
+    (record,) = read_trials(tmp_path)
+    assert (
+        record.__class__(
+            trial=1,
+            genome="genome-1",
+            phase="search",
+            ending="ok",
+            fitness=0.5,
+            loss=0.25,
+            batches_per_s=10.0,
+            flops_per_batch=1e15,
+            parameters=1234,
+            seconds=4.5,
+            worker=2,
+            generation=3,
+            parents=(7, 9),
+            proposed_at=101.0,
+            started_at=101.5,
+            finished_at=106.0,
+            message="fine",
+        )
+        == record
+    )
+
+
+def test_a_proposal_has_no_more_than_was_proposed(
+    journal: Journal, tmp_path: Path
+) -> None:
+    """What is not known of a trial yet is None."""
+    propose(journal, 1)
+    journal.commit(state)
+    (record,) = read_trials(tmp_path)
+    unknown = (record.ending, record.fitness, record.worker, record.started_at)
+    assert unknown == (None,) * 4
+
+
+def test_a_start_is_kept_before_the_result(journal: Journal, tmp_path: Path) -> None:
+    """A running trial shows its worker and when it began."""
+    propose(journal, 1)
+    journal.start(1, 2, 101.5)
+    journal.commit(state)
+    (record,) = read_trials(tmp_path)
+    assert (record.worker, record.started_at, record.ending) == (2, 101.5, None)
+
+
+def test_nothing_is_visible_before_the_commit(journal: Journal, tmp_path: Path) -> None:
+    """A reader sees whole turns only."""
+    propose(journal, 1)
+    assert read_trials(tmp_path) == []
+
+
+def test_replay_gives_the_order_of_asks_and_tells(journal: Journal) -> None:
+    """A result that came before a later proposal is replayed before it."""
+    propose(journal, 1)
+    propose(journal, 2)
+    journal.finish(Result(2, "ok", 0.5), 1)
+    propose(journal, 3)
+    journal.commit(state)
+    journal.finish(Result(1, "crashed"), 1)
+    journal.commit(state)
+    steps = [(what, record.trial) for what, record in journal.replay()]
+    assert steps == [("asked", 1), ("asked", 2), ("told", 2), ("asked", 3), ("told", 1)]
+
+
+def test_the_order_goes_on_in_a_reopened_journal(tmp_path: Path) -> None:
+    """Steps of a second session come after those of the first."""
+    first = Journal(tmp_path)
+    first.create()
+    propose(first, 1)
+    first.commit(state)
+    first.close()
+    second = Journal(tmp_path)
+    second.finish(Result(1, "ok", 0.5), 1)
+    propose(second, 2)
+    second.commit(state)
+    steps = [(what, record.trial) for what, record in second.replay()]
+    second.close()
+    assert steps == [("asked", 1), ("told", 1), ("asked", 2)]
+
+
+def test_the_random_state_is_that_of_the_last_proposal(journal: Journal) -> None:
+    """A turn without proposals leaves the state of the random numbers alone."""
+    propose(journal, 1)
+    journal.commit(lambda: "after the proposal")
+    journal.finish(Result(1, "ok", 0.5), 1)
+    journal.commit(lambda: "after the result")
+    assert journal.random_state() == "after the proposal"
+
+
+def test_a_reader_reads_while_a_transaction_is_open(
+    journal: Journal, tmp_path: Path
+) -> None:
+    """A reader and the writer do not wait for each other."""
+    propose(journal, 1)
+    journal.commit(state)
+    reader = sqlite3.connect(tmp_path / "journal.sqlite", timeout=0)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM trials").fetchone()
+    propose(journal, 2)
+    journal.commit(state)
+    seen = reader.execute("SELECT count(*) FROM trials").fetchone()[0]
+    reader.close()
+    assert (seen, len(read_trials(tmp_path))) == (1, 2)
+
+
+def test_a_closed_journal_is_one_file(tmp_path: Path) -> None:
+    """No write-ahead log is left beside a journal that was closed."""
+    journal = Journal(tmp_path)
+    journal.create()
+    propose(journal, 1)
+    journal.commit(state)
+    journal.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "journal.sqlite",
+        "lock",
+    ]
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    """A journal of a newer Ribosome is left alone, with a line that says what to do."""
+    journal = Journal(tmp_path)
+    journal.create(ribosome="9.9")
+    journal.amend(schema="999")
+    journal.close()
+    with pytest.raises(RunError, match=r"Ribosome 9\.9.*schema 999.*update Ribosome"):
+        Journal(tmp_path)
+    with pytest.raises(RunError, match="schema 999"):
+        read_trials(tmp_path)
+
+
+def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
+    """A file that is no SQLite database is not written over."""
+    (tmp_path / "journal.sqlite").write_text("this is my shopping list, not a database")
+    with pytest.raises(RunError, match="is no journal"):
+        Journal(tmp_path)
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    """Reading a folder without a run says how to start one."""
+    with pytest.raises(RunError, match=r"no run is here.*ribosome search"):
+        read_trials(tmp_path)
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_second_master_is_told_who_has_the_folder(tmp_path: Path) -> None:
+    """The lock names the host and pid of its holder."""
+    with pytest.raises(RunError, match=rf"host .*, pid {os.getpid()}\)"):
+        Journal(tmp_path)
+
+
+def test_the_lock_goes_with_the_journal(tmp_path: Path) -> None:
+    """A closed journal can be opened again."""
+    Journal(tmp_path).close()
+    Journal(tmp_path).close()
+
+
+def test_a_refused_journal_lets_the_lock_go(tmp_path: Path) -> None:
+    """An open that fails does not keep the folder."""
+    (tmp_path / "journal.sqlite").write_text("this is my shopping list, not a database")
+    for _ in range(2):
+        with pytest.raises(RunError, match="is no journal"):
+            Journal(tmp_path)
+
+
+def test_a_failed_write_says_what_to_do(journal: Journal) -> None:
+    """A full disk is a RunError, not a traceback of SQLite."""
+    journal._database.execute("PRAGMA max_page_count = 1")
+    for trial in range(1, 1000):
+        propose(journal, trial)
+    with pytest.raises(RunError, match=r"cannot be written.*full.*--resume"):
+        journal.commit(state)
+
+
+def test_nan_never_reaches_a_column(journal: Journal, tmp_path: Path) -> None:
+    """SQLite has no NaN: one that slips through is a missing value."""
+    propose(journal, 1)
+    journal.finish(Result(1, "diverged", loss=float("nan")), 1)
+    journal.commit(state)
+    assert read_trials(tmp_path)[0].loss is None
+
+
+def test_a_killed_writer_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+    """A process that is killed right after a commit leaves all of it."""
+    program = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from ribosome.runner.journal import Journal\n"
+        "journal = Journal(Path(sys.argv[1])); journal.create()\n"
+        "for trial in range(1, 101):\n"
+        "    journal.propose(trial, 'g', generation=0, parents=(), at=1.0)\n"
+        "    journal.commit(lambda: str(trial))\n"
+        "journal.propose(101, 'g', generation=0, parents=(), at=1.0)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    assert len(read_trials(tmp_path)) == 100
+    reopened = Journal(tmp_path)
+    assert reopened.random_state() == "100"
+    reopened.close()

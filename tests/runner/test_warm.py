@@ -1,0 +1,166 @@
+"""The launcher: what becomes of trials when servers die, hang or do not start."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from trial_kit import (
+    HERE,
+    MODULE,
+    PATIENCE_S,
+    Bench,
+    alive,
+    finish,
+    marked,
+    server_environment,
+    until,
+)
+
+from ribosome.runner import warm
+from ribosome.runner.warm import Launcher
+
+WORKER = """
+import os, sys, time
+from pathlib import Path
+from ribosome.runner.warm import Launcher
+from trial_kit import Bench, server_environment
+folder, preload, session = sys.argv[1:]
+launcher = Launcher(preload, environment=server_environment(folder))
+bench = Bench(launcher, Path(folder), folder)
+trial = bench.start("hangs_with_child", session)
+while bench.log != b"alive\\n":
+    trial.poll()
+    time.sleep(0.005)
+print("running", flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Iterator[str]:
+    """A marker for all processes of a test; none of them may be left."""
+    yield str(tmp_path)
+    until(lambda: not [pid for pid in marked(str(tmp_path)) if alive(pid)])
+
+
+def bench_of(preload: str, folder: Path, marker: str) -> Bench:
+    """A bench with a launcher of its own."""
+    launcher = Launcher(preload, environment=server_environment(marker))
+    return Bench(launcher, folder, marker)
+
+
+@pytest.mark.parametrize("preload", [MODULE, ""])
+def test_a_server_killed_in_mid_trial(
+    tmp_path: Path, marker: str, preload: str
+) -> None:
+    """The trial has crashed, nothing of it is left, and the next one runs."""
+    bench = bench_of(preload, tmp_path, marker)
+    with bench.launcher:
+        trial = bench.start("hangs_with_child", "same")
+        until(lambda: trial.poll() is None and bench.log == b"alive\n")
+        server = bench.launcher.server_pid
+        assert server is not None
+        os.kill(server, signal.SIGKILL)
+        verdict = finish(trial).verdict
+        assert verdict.ending == "crashed"
+        assert "the process that forks trainers died (signal 9)" in verdict.message
+        assert bench.run("ok").verdict.ending == "ok"
+
+
+def test_a_server_killed_between_trials_is_replaced(
+    tmp_path: Path, marker: str
+) -> None:
+    """A trial that meets a dead server gets a new one and does not notice."""
+    bench = bench_of(MODULE, tmp_path, marker)
+    with bench.launcher:
+        bench.run("ok")
+        server = bench.launcher.server_pid
+        assert server is not None
+        os.kill(server, signal.SIGKILL)
+        assert bench.run("ok").verdict.ending == "ok"
+        assert bench.launcher.server_pid != server
+
+
+def test_a_module_that_does_not_import_means_cold_starts(
+    tmp_path: Path, marker: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Trials run all the same, and one warning says why they start cold."""
+    bench = bench_of("no_such_module", tmp_path, marker)
+    with bench.launcher, caplog.at_level(logging.WARNING):
+        assert bench.run("ok").verdict.ending == "ok"
+        assert bench.run("ok").verdict.ending == "ok"
+    (record,) = caplog.records
+    assert "No module named 'no_such_module'" in record.getMessage()
+
+
+def test_an_import_that_hangs_means_cold_starts(
+    tmp_path: Path, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is not ready in time is killed and given up."""
+    monkeypatch.setattr(warm, "START_LIMIT_S", 3.0)
+    monkeypatch.setattr(warm, "PATIENCE", 1)
+    bench = bench_of("hanging_preload", tmp_path, marker)
+    with bench.launcher:
+        assert bench.run("ok").verdict.ending == "ok"
+
+
+def test_servers_that_never_start_end_the_trial(
+    tmp_path: Path, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where not even a cold start works, the trial has crashed and says so."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    bench = bench_of("", tmp_path, marker)
+    with bench.launcher:
+        verdict = bench.run("ok").verdict
+    assert verdict.ending == "crashed"
+    assert "does not start (exit code 1)" in verdict.message
+
+
+def test_a_server_that_does_not_answer_is_killed(
+    tmp_path: Path, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To kill a trial of a stopped server takes bounded time and leaves nothing."""
+    monkeypatch.setattr(warm, "_KILL_LIMIT_S", 0.2)
+    bench = bench_of(MODULE, tmp_path, marker)
+    with bench.launcher:
+        trial = bench.start("hangs_with_child", "same")
+        until(lambda: trial.poll() is None and bench.log == b"alive\n")
+        assert bench.launcher.server_pid is not None
+        os.kill(bench.launcher.server_pid, signal.SIGSTOP)
+        trial.kill()
+        until(lambda: not [pid for pid in bench.left() if alive(pid)])
+
+
+@pytest.mark.parametrize("preload", [MODULE, ""])
+@pytest.mark.parametrize("session", ["same", "new"])
+def test_a_killed_worker_leaves_nothing(
+    tmp_path: Path, marker: str, preload: str, session: str
+) -> None:
+    """SIGKILL of the worker ends server, trainer and the trainer's children."""
+    environment = {**os.environ, "PYTHONPATH": HERE}
+    with subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(tmp_path), preload, session],
+        stdout=subprocess.PIPE,
+        env=environment,
+    ) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"running\n"
+        until(lambda: len(marked(marker)) == 3)
+        worker.kill()
+        worker.wait(PATIENCE_S)
+    until(lambda: not [pid for pid in marked(marker) if alive(pid)])
+
+
+def test_close_ends_the_server(tmp_path: Path, marker: str) -> None:
+    """After close no server is left."""
+    bench = bench_of(MODULE, tmp_path, marker)
+    bench.launcher.prepare()
+    server = bench.launcher.server_pid
+    assert server is not None
+    bench.launcher.close()
+    assert not alive(server)

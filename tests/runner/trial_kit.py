@@ -1,0 +1,120 @@
+"""What the tests of trials share: a trial of the fake trainer, and a look at /proc."""
+
+import os
+import select
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ribosome.backends.base import Command, Ending
+from ribosome.backends.pytorch.parser import LogParser
+from ribosome.runner.trial import Limits, Outcome, Trial
+from ribosome.runner.warm import Launcher
+
+HERE = str(Path(__file__).parent)
+MODULE = "fake_trainer"
+PATIENCE_S = 20.0
+"""Longer than anything here takes on a busy machine."""
+
+
+def server_environment(marker: str = "") -> dict[str, str]:
+    """An environment in which the fake trainer can be imported, with a marker in it.
+
+    In /proc a forked process shows the environment that its server was started in, and
+    a program that was executed its own; so both carry the marker.
+    """
+    return {**os.environ, "PYTHONPATH": HERE, "TRIAL_MARKER": marker}
+
+
+def command(*arguments: str) -> Command:
+    """The fake trainer's command."""
+    argv = (sys.executable, "-P", "-m", MODULE, *arguments)
+    return Command(argv=argv, preload=MODULE)
+
+
+class Bench:
+    """Starts trials of the fake trainer, marked so that what is left of them is seen."""
+
+    def __init__(self, launcher: Launcher, folder: Path, marker: str) -> None:
+        self.launcher = launcher
+        self.folder = folder
+        self.marker = marker
+
+    def start(
+        self,
+        *arguments: str,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        says: Callable[[int], Ending | None] = lambda _: None,
+        argv: tuple[str, ...] | None = None,
+    ) -> Trial:
+        """A trial that runs what the arguments name."""
+        what = command(*arguments) if argv is None else Command(argv=argv)
+        return Trial(
+            self.launcher,
+            what,
+            self.folder,
+            server_environment(self.marker),
+            parser=LogParser(),
+            says=says,
+            limits=limits,
+        )
+
+    def run(
+        self,
+        *arguments: str,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        says: Callable[[int], Ending | None] = lambda _: None,
+        argv: tuple[str, ...] | None = None,
+    ) -> Outcome:
+        """The outcome of such a trial."""
+        return finish(self.start(*arguments, limits=limits, says=says, argv=argv))
+
+    @property
+    def log(self) -> bytes:
+        """What stands in the log."""
+        return (self.folder / "log.txt").read_bytes()
+
+    def left(self) -> list[int]:
+        """The processes that carry the marker of this bench's trials."""
+        return [pid for pid in marked(self.marker) if pid != self.launcher.server_pid]
+
+
+def finish(trial: Trial) -> Outcome:
+    """Poll a trial as a worker does, until it has ended."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (outcome := trial.poll()) is None:
+        assert time.monotonic() < deadline, "the trial does not end"
+        select.select([trial], [], [], 0.05)
+    return outcome
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that another process brings about."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.005)
+
+
+def marked(marker: str) -> list[int]:
+    """The living processes with a marker in their environment."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                environment = (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if marker.encode() in environment:
+                found.append(int(folder.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        text = Path("/proc", str(pid), "stat").read_text(errors="replace")
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[0] != "Z"
