@@ -66,7 +66,9 @@ class Bench:
         asked = perf_counter() - began
         ready = 0.0
         while True:
-            select.select([self._evaluator.fileno()], [], [])
+            news = self._evaluator.fileno()
+            if news is not None:
+                select.select([news], [], [])
             result = self._evaluator.poll()
             if result is not None:
                 raise RuntimeError(f"trial {trial} ended early: {result.message}")

@@ -12,9 +12,10 @@ says ``{"pid": n}`` and at the end ``{"exit": code, "peak": bytes}``; when the w
 shuts its side of the handle, or is gone, the trial is killed. All that a trainer has
 started is dead before its end is reported.
 
-With ``"warm": true`` the child calls `serve(argv)` of the preloaded module, else it
-executes argv. The server itself never runs anything of a framework beyond its import:
-no thread and no CUDA context may exist before a fork.
+The child is forked ahead, while the worker still writes the files of the next trial, and
+waits for its request as a *spare* (`ribosome.runner.spare`). The server itself never runs
+anything of a framework beyond its import: no thread and no CUDA context may exist before
+a fork.
 """
 
 import argparse
@@ -27,25 +28,20 @@ import select
 import signal
 import socket
 import sys
-import traceback
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TextIO
 
 from ribosome.runner import huge_pages, processes
+from ribosome.runner.spare import Serve, Spare
 
-Serve = Callable[[Sequence[str]], int]
+NAME = "ribosome-server"
+"""The process's name, as ps shows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A trial to start, and the descriptors that came with it."""
+    """A trial to start: the line that came, and the descriptors that came with it."""
 
-    argv: list[str]
-    environment: dict[str, str]
-    folder: str
-    warm: bool
+    line: bytes
     log: int
     handle: socket.socket
 
@@ -58,11 +54,11 @@ def main() -> None:
     given = options.parse_args()
     processes.die_with_parent(signal.SIGTERM)
     processes.become_subreaper()
+    processes.name_process(NAME)
     serve: Serve | None = None
     if given.preload:
         serve = importlib.import_module(given.preload).serve
-    # The objects of the import never die: a child's collector need not copy their
-    # pages.
+    # What the import made never dies: a child's collector need not copy its pages.
     gc.collect()
     gc.freeze()
     huge_pages.gather()
@@ -72,11 +68,8 @@ def main() -> None:
         end.setblocking(False)
     signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    door = Door(socket.socket(fileno=given.fd))
     try:
-        while request := door.next():
-            with request.handle:
-                run(request, serve, news)
+        _serve_worker(Door(socket.socket(fileno=given.fd)), serve, news)
     finally:
         processes.kill_descendants()
     # There is nothing to save, and to take a framework down takes a third of a second.
@@ -101,31 +94,45 @@ class Door:
             self._descriptors += came
         line, _, self._text = self._text.partition(b"\n")
         log, handle, *self._descriptors = self._descriptors
-        return Request(**json.loads(line), log=log, handle=socket.socket(fileno=handle))
+        return Request(line, log, socket.socket(fileno=handle))
 
 
-def run(request: Request, serve: Serve | None, news: socket.socket) -> None:
-    """One trial, from the fork to the report of its end."""
-    # The worker may have lost interest while the import was still under way.
-    if select.select([request.handle], [], [], 0)[0]:
-        os.close(request.log)
-        return
-    server = os.getpid()
-    try:
-        pid = os.fork()
-    except OSError as error:
-        text = f"cannot start a trainer: {error.strerror}\n"
-        os.write(request.log, text.encode())
-        os.close(request.log)
-        _say(request.handle, {"exit": 1, "peak": 0})
-        return
-    if pid == 0:
-        os._exit(_child(request, serve, server))
+def _serve_worker(door: Door, serve: Serve | None, news: socket.socket) -> None:
+    spare = _fork(serve)
+    while request := door.next():
+        with request.handle:
+            # The worker may have lost interest while the import was still under way.
+            if select.select([request.handle], [], [], 0)[0]:
+                os.close(request.log)
+                continue
+            _run(request, spare, serve, news)
+        spare = _fork(serve)
+
+
+def _run(
+    request: Request, spare: Spare | None, serve: Serve | None, news: socket.socket
+) -> None:
+    """One trial, from the hand-over to the report of its end."""
+    # A spare may have been killed while it waited, or there was no room for one.
+    if spare is None or not spare.take(request.line, request.log):
+        spare = _fork(serve)
+        if spare is None or not spare.take(request.line, request.log):
+            os.write(request.log, b"cannot start a trainer: fork failed\n")
+            os.close(request.log)
+            _say(request.handle, {"exit": 1, "peak": 0})
+            return
     os.close(request.log)
-    _say(request.handle, {"pid": pid})
-    status, peak = _await_end(pid, request.handle, news)
+    _say(request.handle, {"pid": spare.pid})
+    status, peak = _await_end(spare.pid, request.handle, news)
     processes.kill_descendants()
     _say(request.handle, {"exit": status, "peak": peak})
+
+
+def _fork(serve: Serve | None) -> Spare | None:
+    try:
+        return Spare(serve)
+    except OSError:
+        return None
 
 
 def _await_end(pid: int, handle: socket.socket, news: socket.socket) -> tuple[int, int]:
@@ -135,8 +142,7 @@ def _await_end(pid: int, handle: socket.socket, news: socket.socket) -> tuple[in
         with contextlib.suppress(BlockingIOError):
             while news.recv(4096):
                 pass
-        # Any child can be an orphan of the trainer's, so all that have ended are
-        # reaped.
+        # Any child can be an orphan of the trainer's: all that have ended are reaped.
         while True:
             ended, status, usage = os.wait4(-1, os.WNOHANG)
             if ended == pid:
@@ -154,73 +160,6 @@ def _say(handle: socket.socket, message: dict[str, int]) -> None:
     # A worker that is gone, or has lost interest, hears nothing.
     with contextlib.suppress(OSError):
         handle.sendall(json.dumps(message).encode() + b"\n")
-
-
-def _child(request: Request, serve: Serve | None, server: int) -> int:
-    """The trainer's side of the fork; returns its exit code and never raises."""
-    try:
-        _settle(request, server)
-        if request.warm and serve is not None:
-            return _serve(request.argv, serve)
-        return _execute(request)
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):
-                stream.flush()
-
-
-def _settle(request: Request, server: int) -> None:
-    """Make this process the trainer's own, with nothing left of the server's."""
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    processes.die_with_parent(signal.SIGKILL)
-    if os.getppid() != server:
-        os.kill(os.getpid(), signal.SIGKILL)
-    os.setsid()
-    # Where memory runs out, the kernel shall take the trainer and not the worker.
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.dup2(request.log, 1)
-    os.dup2(request.log, 2)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    # New objects: the server's remember that they write to a file.
-    sys.stdout, sys.stderr = _line_writer(1), _line_writer(2)
-    os.environ.clear()
-    os.environ.update(request.environment)
-    os.chdir(request.folder)
-
-
-def _line_writer(descriptor: int) -> TextIO:
-    return open(descriptor, "w", buffering=1, errors="backslashreplace", closefd=False)
-
-
-def _execute(request: Request) -> int:
-    """Become the program of argv; returns only where there is no such program."""
-    # Python ignores it, and what is ignored stays so through an exec.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    try:
-        os.execvpe(request.argv[0], request.argv, request.environment)
-    except OSError as error:
-        print(f"cannot start {request.argv[0]}: {error.strerror}", file=sys.stderr)
-        return 127
-
-
-def _serve(argv: list[str], serve: Serve) -> int:
-    sys.argv = ["ribosome", *argv]
-    try:
-        return serve(argv)
-    except SystemExit as leaving:
-        code: Any = leaving.code
-        if code is None or isinstance(code, int):
-            return code or 0
-        print(code, file=sys.stderr)
-        return 1
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 
 # Loaded here, because a child must not import between fork and the first prctl.
@@ -27,6 +28,12 @@ def die_with_parent(number: signal.Signals) -> None:
 def become_subreaper() -> None:
     """Become the parent of every process below this one whose own parent ends."""
     _call(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def name_process(name: str) -> None:
+    """Show another name in ps, of 15 characters at most."""
+    buffer = ctypes.create_string_buffer(name.encode())
+    _call(_PR_SET_NAME, ctypes.addressof(buffer))
 
 
 def kill_descendants() -> None:

@@ -1,6 +1,7 @@
 """The fork server as a process: its protocol, and its end with all that it started."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from trial_kit import MODULE, PATIENCE_S, alive, marked, server_environment, until
+from trial_kit import MODULE, PATIENCE_S, marked, server_environment, until
 
 
 class Client:
@@ -51,12 +52,12 @@ class Client:
     def hang(self, session: str) -> socket.socket:
         """The handle of a trial that hangs, once its child and itself do."""
         handle = self.ask("hangs_with_child", session)
-        until(lambda: self.log.read_bytes() == b"alive\n" and len(self.left()) == 3)
+        until(lambda: self.log.read_bytes() == b"alive\n" and len(self.left()) == 2)
         return handle
 
-    def left(self) -> list[int]:
-        """The living processes of this server, itself included."""
-        return [pid for pid in marked(self.marker) if alive(pid)]
+    def left(self, *, servers: bool = False) -> list[int]:
+        """The living processes of this server, itself and its spare if asked for."""
+        return marked(self.marker, servers=servers)
 
 
 def messages(handle: socket.socket) -> list[dict[str, int]]:
@@ -72,7 +73,7 @@ def client(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Client]:
     yield client
     client.door.close()
     client.process.wait(PATIENCE_S)
-    until(lambda: not client.left())
+    until(lambda: not client.left(servers=True))
 
 
 def test_a_trial_is_told_by_pid_and_exit(client: Client) -> None:
@@ -99,7 +100,26 @@ def test_shutting_the_handle_kills_the_trial(client: Client) -> None:
     handle = client.hang("new")
     handle.shutdown(socket.SHUT_WR)
     assert messages(handle)[-1]["exit"] == -9
-    assert client.left() == [client.process.pid]
+    assert client.left() == []
+    assert client.process.poll() is None
+
+
+def test_a_spare_waits_for_the_next_trial(client: Client) -> None:
+    """Between trials one forked process waits, and the next trial runs in it."""
+    messages(client.ask("exits", "0"))
+    until(lambda: len(client.left(servers=True)) == 2)
+    (spare,) = set(client.left(servers=True)) - {client.process.pid}
+    assert messages(client.ask("exits", "0"))[0] == {"pid": spare}
+
+
+def test_a_dead_spare_is_replaced(client: Client) -> None:
+    """A trial runs although what waited for it was killed."""
+    messages(client.ask("exits", "0"))
+    until(lambda: len(client.left(servers=True)) == 2)
+    (spare,) = set(client.left(servers=True)) - {client.process.pid}
+    os.kill(spare, signal.SIGKILL)
+    until(lambda: client.left(servers=True) == [client.process.pid])
+    assert messages(client.ask("exits", "5"))[-1]["exit"] == 5
 
 
 def test_a_request_that_nobody_waits_for_is_not_run(client: Client) -> None:
@@ -116,7 +136,7 @@ def test_the_server_ends_with_its_worker(client: Client, session: str) -> None:
     handle.close()
     client.door.close()
     assert client.process.wait(PATIENCE_S) == 0
-    assert client.left() == []
+    assert client.left(servers=True) == []
 
 
 def test_sigterm_ends_the_server_and_its_trial(client: Client) -> None:
@@ -124,7 +144,7 @@ def test_sigterm_ends_the_server_and_its_trial(client: Client) -> None:
     with client.hang("new"):
         client.process.send_signal(signal.SIGTERM)
         client.process.wait(PATIENCE_S)
-        assert client.left() == []
+        assert client.left(servers=True) == []
 
 
 def test_the_trainer_dies_with_a_killed_server(client: Client) -> None:
@@ -132,6 +152,6 @@ def test_the_trainer_dies_with_a_killed_server(client: Client) -> None:
     with client.hang("same"):
         client.process.kill()
         client.process.wait(PATIENCE_S)
-        until(lambda: len(client.left()) == 1)  # the trainer's child
+        until(lambda: len(client.left(servers=True)) == 1)  # the trainer's child
     for pid in client.left():
         subprocess.run(["kill", "-9", str(pid)], check=True)

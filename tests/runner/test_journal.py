@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -111,15 +112,16 @@ def test_the_order_goes_on_in_a_reopened_journal(tmp_path: Path) -> None:
     first = Journal(tmp_path)
     first.create()
     propose(first, 1)
+    propose(first, 2)
     first.commit(state)
     first.close()
     second = Journal(tmp_path)
     second.finish(Result(1, "ok", 0.5), 1)
-    propose(second, 2)
+    propose(second, 3)
     second.commit(state)
     steps = [(what, record.trial) for what, record in second.replay()]
     second.close()
-    assert steps == [("asked", 1), ("told", 1), ("asked", 2)]
+    assert steps == [("asked", 1), ("asked", 2), ("told", 1), ("asked", 3)]
 
 
 def test_the_random_state_is_that_of_the_last_proposal(journal: Journal) -> None:
@@ -148,12 +150,14 @@ def test_a_reader_reads_while_a_transaction_is_open(
 
 
 def test_a_closed_journal_is_one_file(tmp_path: Path) -> None:
-    """No write-ahead log is left beside a journal that was closed."""
+    """A closed journal needs no log beside it, not even to be read."""
     journal = Journal(tmp_path)
     journal.create()
     propose(journal, 1)
     journal.commit(state)
     journal.close()
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as reader:
+        assert reader.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "journal.sqlite",
         "lock",

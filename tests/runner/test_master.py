@@ -78,6 +78,20 @@ def test_nothing_is_queued_ahead_of_the_last_trials(tmp_path: Path) -> None:
     assert [len(works(transport, worker)) for worker in (1, 2, 3, 4)] == [1] * 4
 
 
+def test_the_last_trial_waits_for_the_first_free_worker(tmp_path: Path) -> None:
+    """With one trial left for two busy workers, it is queued behind neither."""
+    out: list[int] = []
+
+    def note(report: Report) -> Report:
+        if any(isinstance(event, Result) for event in report.events):
+            out.append(sum(len(works(transport, worker)) for worker in (1, 2)))
+        return report
+
+    transport = Workers(2, on_report=note)
+    run(tmp_path, transport, evaluations=3)
+    assert out[0] == 2
+
+
 def test_a_proposal_is_committed_before_it_is_sent(tmp_path: Path) -> None:
     """Another process finds in the journal whatever a worker has been sent."""
     missing: list[int] = []

@@ -84,6 +84,7 @@ def test_an_interrupted_run_says_how_to_go_on(
         _, errors = process.communicate()
     assert process.returncode == 130
     assert f"-o {run.folder} --resume" in errors
+    assert "Traceback" not in errors
     assert not (run.folder / f"{FILE}-wal").exists()
     assert run.left_behind() == []
 

@@ -45,7 +45,7 @@ time.sleep(1000)
 def marker(tmp_path: Path) -> Iterator[str]:
     """A marker for all processes of a test; none of them may be left."""
     yield str(tmp_path)
-    until(lambda: not [pid for pid in marked(str(tmp_path)) if alive(pid)])
+    until(lambda: not marked(str(tmp_path), servers=True))
 
 
 def bench_of(preload: str, folder: Path, marker: str) -> Bench:
@@ -133,7 +133,7 @@ def test_a_server_that_does_not_answer_is_killed(
         assert bench.launcher.server_pid is not None
         os.kill(bench.launcher.server_pid, signal.SIGSTOP)
         trial.kill()
-        until(lambda: not [pid for pid in bench.left() if alive(pid)])
+        until(lambda: not bench.left())
 
 
 @pytest.mark.parametrize("preload", [MODULE, ""])
@@ -150,10 +150,10 @@ def test_a_killed_worker_leaves_nothing(
     ) as worker:
         assert worker.stdout is not None
         assert worker.stdout.readline() == b"running\n"
-        until(lambda: len(marked(marker)) == 3)
+        until(lambda: len(marked(marker)) == 2)
         worker.kill()
         worker.wait(PATIENCE_S)
-    until(lambda: not [pid for pid in marked(marker) if alive(pid)])
+    until(lambda: not marked(marker, servers=True))
 
 
 def test_close_ends_the_server(tmp_path: Path, marker: str) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ribosome.backends.base import Command, Ending
 from ribosome.backends.pytorch.parser import LogParser
+from ribosome.runner.forkserver import NAME
+from ribosome.runner.spare import WAITING
 from ribosome.runner.trial import Limits, Outcome, Trial
 from ribosome.runner.warm import Launcher
 
@@ -77,7 +79,7 @@ class Bench:
 
     def left(self) -> list[int]:
         """The processes that carry the marker of this bench's trials."""
-        return [pid for pid in marked(self.marker) if pid != self.launcher.server_pid]
+        return marked(self.marker)
 
 
 def finish(trial: Trial) -> Outcome:
@@ -97,16 +99,22 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
-def marked(marker: str) -> list[int]:
-    """The living processes with a marker in their environment."""
+def marked(marker: str, *, servers: bool = False) -> list[int]:
+    """The living processes with a marker in their environment.
+
+    Servers, and what they have forked ahead for the next trial, count if asked for.
+    """
     found = []
     for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
+        if folder.name.isdecimal() and alive(int(folder.name)):
             try:
                 environment = (folder / "environ").read_bytes()
+                name = (folder / "comm").read_text().strip()
             except OSError:
                 continue
-            if marker.encode() in environment:
+            if marker.encode() in environment and (
+                servers or name not in (NAME, WAITING)
+            ):
                 found.append(int(folder.name))
     return found
 

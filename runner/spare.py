@@ -1,0 +1,138 @@
+"""A forked child that waits for its trial, then becomes the trainer.
+
+A request tells it all: ``argv``, ``environment``, ``folder``, and ``warm``: whether to
+call `serve(argv)` of the preloaded module or to execute argv. It never returns to the
+server's code, leads a session of its own and dies with the server.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from ribosome.runner import processes
+
+Serve = Callable[[Sequence[str]], int]
+
+WAITING = "ribosome-spare"
+"""The process's name, as ps shows it, until it has a trial; then it is RUNNING."""
+
+RUNNING = "ribosome-trial"
+
+
+class Spare:
+    """The server's side: a child that waits. Raises OSError where there is no room."""
+
+    def __init__(self, serve: Serve | None) -> None:
+        self._ours, theirs = socket.socketpair()
+        server = os.getpid()
+        with theirs:
+            try:
+                self.pid = os.fork()
+            except OSError:
+                self._ours.close()
+                raise
+            if self.pid == 0:
+                self._ours.close()
+                os._exit(_live(theirs, serve, server))
+
+    def take(self, line: bytes, log: int) -> bool:
+        """Hand it a request and the log's descriptor; False where it is dead."""
+        with self._ours:
+            try:
+                sent = socket.send_fds(self._ours, [line], [log])
+                self._ours.sendall(line[sent:])
+            except OSError:
+                return False
+        return True
+
+
+def _live(door: socket.socket, serve: Serve | None, server: int) -> int:
+    """The child's side of the fork; returns its exit code and never raises."""
+    try:
+        _settle(server)
+        request, log = _receive(door)
+        _begin(request["environment"], request["folder"], log)
+        argv: list[str] = request["argv"]
+        if request["warm"] and serve is not None:
+            return _serve(argv, serve)
+        return _execute(argv, request["environment"])
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+
+
+def _settle(server: int) -> None:
+    """Leave the server's signals and session; nothing of a trial is needed for that."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    processes.die_with_parent(signal.SIGKILL)
+    if os.getppid() != server:
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.setsid()
+    processes.name_process(WAITING)
+    # Where memory runs out, the kernel shall take the trainer and not the worker.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+
+
+def _receive(door: socket.socket) -> tuple[dict[str, Any], int]:
+    text, logs, _, _ = socket.recv_fds(door, 1 << 16, 1)
+    if not logs:
+        os._exit(0)  # the server has let go of it
+    while chunk := door.recv(1 << 16):
+        text += chunk
+    return json.loads(text), logs[0]
+
+
+def _begin(environment: dict[str, str], folder: str, log: int) -> None:
+    """Take the trial's outputs, environment and folder, and close all other files."""
+    processes.name_process(RUNNING)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    # New objects: the server's remember that they write to a file.
+    sys.stdout, sys.stderr = _line_writer(1), _line_writer(2)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+
+
+def _line_writer(descriptor: int) -> TextIO:
+    return open(descriptor, "w", buffering=1, errors="backslashreplace", closefd=False)
+
+
+def _execute(argv: list[str], environment: dict[str, str]) -> int:
+    """Become the program of argv; returns only where there is no such program."""
+    # Python ignores it, and what is ignored stays so through an exec.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        os.execvpe(argv[0], argv, environment)
+    except OSError as error:
+        print(f"cannot start {argv[0]}: {error.strerror}", file=sys.stderr)
+        return 127
+
+
+def _serve(argv: list[str], serve: Serve) -> int:
+    sys.argv = ["ribosome", *argv]
+    try:
+        return serve(argv)
+    except SystemExit as leaving:
+        code: Any = leaving.code
+        if code is None or isinstance(code, int):
+            return code or 0
+        print(code, file=sys.stderr)
+        return 1
