@@ -70,7 +70,8 @@ class Command:
 
     ``preload`` names a module whose ``serve`` can run the same trial in a forked child of
     a warm process: `serve(argv)` gets the arguments behind the program and returns the
-    exit code. Empty where the trainer is a foreign program.
+    exit code. Its `rehearse()`, if it has one, is called in such a child while it waits
+    for a trial. Empty where the trainer is a foreign program.
     """
 
     argv: tuple[str, ...]

@@ -12,8 +12,8 @@ says ``{"pid": n}`` and at the end ``{"exit": code, "peak": bytes}``; when the w
 shuts its side of the handle, or is gone, the trial is killed. All that a trainer has
 started is dead before its end is reported.
 
-The child is forked ahead, while the worker still writes the files of the next trial, and
-waits for its request as a *spare* (`ribosome.runner.spare`). The server itself never runs
+The child is forked ahead, while the trial before it runs, and waits for its request as a
+*spare* (`ribosome.runner.spare`). The server itself never runs
 anything of a framework beyond its import: no thread and no CUDA context may exist before
 a fork.
 """
@@ -31,7 +31,7 @@ import sys
 from dataclasses import dataclass
 
 from ribosome.runner import huge_pages, processes
-from ribosome.runner.spare import Serve, Spare
+from ribosome.runner.spare import Preloaded, Spare
 
 NAME = "ribosome-server"
 """The process's name, as ps shows it."""
@@ -55,9 +55,10 @@ def main() -> None:
     processes.die_with_parent(signal.SIGTERM)
     processes.become_subreaper()
     processes.name_process(NAME)
-    serve: Serve | None = None
+    preloaded: Preloaded | None = None
     if given.preload:
-        serve = importlib.import_module(given.preload).serve
+        module = importlib.import_module(given.preload)
+        preloaded = Preloaded(module.serve, getattr(module, "rehearse", lambda: None))
     # What the import made never dies: a child's collector need not copy its pages.
     gc.collect()
     gc.freeze()
@@ -69,7 +70,7 @@ def main() -> None:
     signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     try:
-        _serve_worker(Door(socket.socket(fileno=given.fd)), serve, news)
+        _serve_worker(Door(socket.socket(fileno=given.fd)), preloaded, news)
     finally:
         processes.kill_descendants()
     # There is nothing to save, and to take a framework down takes a third of a second.
@@ -97,40 +98,44 @@ class Door:
         return Request(line, log, socket.socket(fileno=handle))
 
 
-def _serve_worker(door: Door, serve: Serve | None, news: socket.socket) -> None:
-    spare = _fork(serve)
+def _serve_worker(door: Door, preloaded: Preloaded | None, news: socket.socket) -> None:
+    spare = _fork(preloaded)
     while request := door.next():
         with request.handle:
             # The worker may have lost interest while the import was still under way.
             if select.select([request.handle], [], [], 0)[0]:
                 os.close(request.log)
                 continue
-            _run(request, spare, serve, news)
-        spare = _fork(serve)
+            spare = _run(request, spare, preloaded, news)
 
 
 def _run(
-    request: Request, spare: Spare | None, serve: Serve | None, news: socket.socket
-) -> None:
-    """One trial, from the hand-over to the report of its end."""
+    request: Request,
+    spare: Spare | None,
+    preloaded: Preloaded | None,
+    news: socket.socket,
+) -> Spare | None:
+    """One trial, from the hand-over to the report of its end; returns the next spare."""
     # A spare may have been killed while it waited, or there was no room for one.
     if spare is None or not spare.take(request.line, request.log):
-        spare = _fork(serve)
+        spare = _fork(preloaded)
         if spare is None or not spare.take(request.line, request.log):
             os.write(request.log, b"cannot start a trainer: fork failed\n")
             os.close(request.log)
             _say(request.handle, {"exit": 1, "peak": 0})
-            return
+            return None
     os.close(request.log)
     _say(request.handle, {"pid": spare.pid})
+    following = _fork(preloaded)
     status, peak = _await_end(spare.pid, request.handle, news)
-    processes.kill_descendants()
+    processes.kill_descendants(but=following.pid if following else None)
     _say(request.handle, {"exit": status, "peak": peak})
+    return following
 
 
-def _fork(serve: Serve | None) -> Spare | None:
+def _fork(preloaded: Preloaded | None) -> Spare | None:
     try:
-        return Spare(serve)
+        return Spare(preloaded)
     except OSError:
         return None
 

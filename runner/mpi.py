@@ -30,28 +30,35 @@ _PROBES = 2
 def join_world() -> "MPI.Intracomm | None":
     """The world of ranks that this process is one of; None if it was started alone.
 
-    Raises RunError if mpiexec started several processes and mpi4py sees one. Only the first
-    of them says so; the others exit with code 1.
+    Raises RunError if mpiexec started several processes and mpi4py sees one, or does not
+    load. Only the first of them says so; the others exit with code 1.
     """
     launched = launched_ranks()
     if launched == 1:
         return None
-    with warnings.catch_warnings():
-        # mpi4py's guess at what the error below says for certain.
-        warnings.filterwarnings("ignore", "suspicious MPI", RuntimeWarning)
-        from mpi4py import MPI
-
-    world = MPI.COMM_WORLD
-    if world.size > 1:
-        return world
+    try:
+        with warnings.catch_warnings():
+            # mpi4py's guess at what the error below says for certain.
+            warnings.filterwarnings("ignore", "suspicious MPI", RuntimeWarning)
+            from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        problem = (
+            f"mpiexec started {launched} processes, but mpi4py does not load "
+            f"({' '.join(str(error).split())}): `pip install mpi4py mpich`, or load your "
+            "machine's MPI"
+        )
+    else:
+        if MPI.COMM_WORLD.size > 1:
+            return MPI.COMM_WORLD
+        problem = (
+            f"mpiexec started {launched} processes, but each is alone in mpi4py's world: "
+            "this mpiexec belongs to another MPI library than mpi4py uses. Start with the "
+            "mpiexec beside this Python (`ribosome search --mpi N` finds it), or build "
+            "mpi4py for this MPI (`pip install --no-binary mpi4py mpi4py`)"
+        )
     if launched_rank() > 0:
         raise SystemExit(1)
-    raise RunError(
-        f"mpiexec started {launched} processes, but each is alone in mpi4py's world: this "
-        "mpiexec belongs to another MPI library than mpi4py uses. Start with the mpiexec "
-        "beside this Python (`ribosome search --mpi N` finds it), or build mpi4py for this "
-        "MPI (`pip install --no-binary mpi4py mpi4py`)"
-    )
+    raise RunError(problem)
 
 
 class Mailbox:

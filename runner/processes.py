@@ -36,20 +36,25 @@ def name_process(name: str) -> None:
     _call(_PR_SET_NAME, ctypes.addressof(buffer))
 
 
-def kill_descendants() -> None:
-    """Kill all that descends from this process, a subreaper, and reap it."""
+def kill_descendants(*, but: int | None = None) -> None:
+    """Kill all that descends from this process, a subreaper, and reap it.
+
+    ``but`` is a child that stays.
+    """
     me = os.getpid()
     while True:
-        try:
+        with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        except ChildProcessError:
+        children = [
+            pid for pid, parent, _ in _processes() if parent == me and pid != but
+        ]
+        if not children:
             return
-        for pid, parent, _ in _processes():
-            if parent == me:
-                kill(pid)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(-1, 0)
+        for pid in children:
+            kill(pid)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 def kill_session(session: int) -> None:

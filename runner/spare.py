@@ -1,8 +1,9 @@
 """A forked child that waits for its trial, then becomes the trainer.
 
-A request tells it all: ``argv``, ``environment``, ``folder``, and ``warm``: whether to
-call `serve(argv)` of the preloaded module or to execute argv. It never returns to the
-server's code, leads a session of its own and dies with the server.
+While it waits it may rehearse. A request tells it all: ``argv``, ``environment``,
+``folder``, and ``warm``: whether to call `serve(argv)` of the preloaded module or to
+execute argv. It never returns to the server's code, leads a session of its own and dies
+with the server.
 """
 
 import contextlib
@@ -13,12 +14,22 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from ribosome.runner import processes
 
 Serve = Callable[[Sequence[str]], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Preloaded:
+    """What a preloaded module offers: to run a trial, and to get ready for one."""
+
+    serve: Serve
+    rehearse: Callable[[], None]
+
 
 WAITING = "ribosome-spare"
 """The process's name, as ps shows it, until it has a trial; then it is RUNNING."""
@@ -29,7 +40,7 @@ RUNNING = "ribosome-trial"
 class Spare:
     """The server's side: a child that waits. Raises OSError where there is no room."""
 
-    def __init__(self, serve: Serve | None) -> None:
+    def __init__(self, preloaded: Preloaded | None) -> None:
         self._ours, theirs = socket.socketpair()
         server = os.getpid()
         with theirs:
@@ -40,7 +51,7 @@ class Spare:
                 raise
             if self.pid == 0:
                 self._ours.close()
-                os._exit(_live(theirs, serve, server))
+                os._exit(_live(theirs, preloaded, server))
 
     def take(self, line: bytes, log: int) -> bool:
         """Hand it a request and the log's descriptor; False where it is dead."""
@@ -53,15 +64,17 @@ class Spare:
         return True
 
 
-def _live(door: socket.socket, serve: Serve | None, server: int) -> int:
+def _live(door: socket.socket, preloaded: Preloaded | None, server: int) -> int:
     """The child's side of the fork; returns its exit code and never raises."""
     try:
-        _settle(server)
+        _settle(server, door.fileno())
+        if preloaded is not None:
+            _rehearse(preloaded)
         request, log = _receive(door)
         _begin(request["environment"], request["folder"], log)
         argv: list[str] = request["argv"]
-        if request["warm"] and serve is not None:
-            return _serve(argv, serve)
+        if request["warm"] and preloaded is not None:
+            return _serve(argv, preloaded.serve)
         return _execute(argv, request["environment"])
     except BaseException:
         traceback.print_exc()
@@ -72,8 +85,11 @@ def _live(door: socket.socket, serve: Serve | None, server: int) -> int:
                 stream.flush()
 
 
-def _settle(server: int) -> None:
-    """Leave the server's signals and session; nothing of a trial is needed for that."""
+def _settle(server: int, door: int) -> None:
+    """Leave the server's signals, files and session; that needs nothing of a trial."""
+    # The trial that runs now is told of by files that must not stay open here.
+    os.closerange(3, door)
+    os.closerange(door + 1, os.sysconf("SC_OPEN_MAX"))
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
@@ -87,6 +103,17 @@ def _settle(server: int) -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
+
+
+def _rehearse(preloaded: Preloaded) -> None:
+    # What does not work here will say so in the trial, where somebody reads it.
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+        contextlib.suppress(Exception),
+    ):
+        preloaded.rehearse()
 
 
 def _receive(door: socket.socket) -> tuple[dict[str, Any], int]:

@@ -10,7 +10,8 @@ one event a line: start, first_iteration, iteration, speed, test, saved, and at 
 done or failed. The exit code tells the kinds of failure apart (`endings`). On a CPU a seed
 decides everything but the times.
 
-`serve` does the same in a process that was forked from one which has imported this module:
+`serve` does the same in a process that was forked from one which has imported this module,
+once `rehearse` has made ready what it can while there is no trial yet:
 all that a trial needs is imported here, and nothing here starts a thread or touches a GPU.
 """
 
@@ -41,6 +42,7 @@ from ribosome.backends.pytorch.images import Images, training_and_validation
 from ribosome.backends.pytorch.learner import Learner
 from ribosome.backends.pytorch.logfmt import format_line
 from ribosome.backends.pytorch.loop import Outcome, Trained, iterate
+from ribosome.backends.pytorch.rehearsal import rehearse as rehearse
 from ribosome.backends.pytorch.trial import (
     NETWORK_FILE,
     Trial,

@@ -139,3 +139,19 @@ def test_a_mismatched_mpiexec_is_named(run: RealRun) -> None:
     assert "mpiexec started 3 processes, but each is alone" in outputs[0].stderr
     assert [output.stderr for output in outputs[1:]] == ["", ""]
     assert not run.folder.exists()
+
+
+def test_an_mpi_library_that_does_not_load_is_named(run: RealRun) -> None:
+    """Under mpiexec without a usable MPI library the error says what to install."""
+    environment = {**os.environ, "OMPI_COMM_WORLD_SIZE": "3"}
+    environment["MPI4PY_LIBMPI"] = "/nowhere/libmpi.so"
+    done = subprocess.run(
+        [sys.executable, "-P", PROGRAM, str(run.folder), "noop"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "mpi4py does not load" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

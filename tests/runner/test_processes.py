@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from trial_kit import alive
+from trial_kit import alive, until
 
 from ribosome.runner.processes import kill_session, oom_kills
 
@@ -60,10 +60,14 @@ def test_a_session_is_killed_as_a_whole() -> None:
     )
     stranger = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     with leader, stranger:
-        assert leader.stdout is not None
-        child = int(leader.stdout.readline())
-        kill_session(leader.pid)
-        assert leader.wait(10) == -9
-        assert not alive(child)
-        assert alive(stranger.pid)
-        stranger.kill()
+        try:
+            assert leader.stdout is not None
+            child = int(leader.stdout.readline())
+            kill_session(leader.pid)
+            assert leader.wait(10) == -9
+            # A signal is sent at once, and takes its time to be delivered.
+            until(lambda: not alive(child))
+            assert alive(stranger.pid)
+        finally:
+            leader.kill()
+            stranger.kill()
