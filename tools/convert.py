@@ -1,5 +1,6 @@
 """Converts foreign data into a data folder: read, split, shuffle, check, write."""
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,8 @@ def convert(
         raise DataError(f"{out}: exists and is not empty; choose another folder")
     held = read_source(source, reading, format=format)
     check_source(held, str(source))
+    for text in (name, source.name, *held.class_names):
+        check_name(text, str(source))
     train, val = held.train, held.val
     classes = len(held.class_names) or int(train.labels.max()) + 1
     if val is None:
@@ -67,14 +70,28 @@ def convert(
 
 
 def check_source(held: "Source", where: str) -> None:
-    """There are images, no label is negative, and no class is empty."""
+    """There are images, no class is empty, no label is out of range."""
     from ribosome.backends.data_check import check_classes, check_labels
 
     labels = held.train.labels
     if not len(labels):
         raise DataError(f"{where}: no training images; add some")
     classes = len(held.class_names) or max(1, int(labels.max()) + 1)
+    if classes > len(labels):  # and no table of that many classes is made to say so
+        row = int(labels.argmax())
+        raise DataError(
+            f"{where}: label {classes - 1} of image {row} would make {classes} classes "
+            f"of {len(labels)} images; number the classes from 0 without a gap"
+        )
     check_labels(labels, classes, where)
     check_classes(labels, classes, where, names=held.class_names)
     if held.val is not None:
         check_labels(held.val.labels, classes, f"{where}: validation")
+
+
+def check_name(name: str, where: str) -> None:
+    """No line breaks and the like, and nothing that was no UTF-8 on the disk."""
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        raise DataError(
+            f"{where}: the name {name!r} has a letter that cannot be written; rename it"
+        )

@@ -23,6 +23,8 @@ from ribosome.genome.ops import (
 from ribosome.genome.solver import Solver
 from ribosome.tools.text import number
 
+_POOLING = {"MAX": "max", "AVE": "average"}
+
 
 def shape(of: Shape) -> str:
     """A shape as 32x14x14."""
@@ -44,9 +46,9 @@ def op(of: Op) -> str:
         case Convolution():
             return f"convolution {of.num_output}, {_window(of)}, {filler(of.weight.filler)}"
         case Pooling():
-            return f"{of.method} pooling {_window(of)}"
+            return f"{_POOLING[of.method]} pooling {_window(of)}"
         case GlobalPooling():
-            return f"{of.method} pooling, global"
+            return f"{_POOLING[of.method]} pooling, global"
         case LRN():
             where = "across" if of.region == "ACROSS_CHANNELS" else "within"
             return (

@@ -1,13 +1,14 @@
 """Takes a network out of a run, with its trained weights, for use elsewhere.
 
-The weights of the best trials are kept in the run folder. Those of another trial are
-had by training it again with the same seed, which on the same machine's CPU gives the
+The weights of the best trial are kept in the run folder. Those of another trial are had
+by training it again with the same seed, which on the same machine's CPU gives the
 same ones.
 """
 
 import os
 import subprocess
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,17 +71,28 @@ def open_trial(folder: Path, trial: int | None, backend_name: str | None) -> Run
 
 
 def kept(run: Run) -> Trained | None:
-    """What the run folder has kept of a trial; None if its weights are not there."""
+    """What the run folder has kept of a trial; None without whole weights."""
     from ribosome.runner.trial_evaluator import TRIALS
     from ribosome.runner.trial_evaluator import WEIGHTS as KEPT_WEIGHTS
 
     folder = run.folder / TRIALS / str(run.trial.trial)
     try:
         source = (folder / run.backend.main_file).read_text(encoding="utf-8")
+        # torch's files are zip archives: one that was cut off has lost its directory.
+        with zipfile.ZipFile(folder / KEPT_WEIGHTS) as archive:
+            if archive.testzip() is not None:
+                return None
         weights = (folder / KEPT_WEIGHTS).read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, zipfile.BadZipFile):
         return None
     return Trained(source, weights, run.trial.fitness or 0.0)
+
+
+def emitted(run: Run) -> dict[str, str]:
+    """The files that the backend writes for a trial, as it did in the run."""
+    space, genes = read_genome(run.trial.genome, run.config.space.name)
+    task = data_info(run.config).task(_training(run.config))
+    return run.backend.emit(decode(space, genes, task), task)
 
 
 def train_again(run: Run, progress: Callable[[int, int], object]) -> Trained:
@@ -93,9 +105,7 @@ def train_again(run: Run, progress: Callable[[int, int], object]) -> Trained:
 
     config, target = run.config, run.backend
     training = _training(config)
-    space, genes = read_genome(run.trial.genome, config.space.name)
-    task = data_info(config).task(training)
-    files = target.emit(decode(space, genes, task), task)
+    files = emitted(run)
     gpus = visible_gpus(os.environ) if config.runner.gpus != "none" else ()
     with tempfile.TemporaryDirectory(prefix="ribosome-") as folder:
         for name, text in files.items():
@@ -174,7 +184,10 @@ def _choose(trials: list[Record], number: int | None, folder: Path) -> Record:
     if number is None:
         ended_well = [trial for trial in trials if trial.fitness is not None]
         if not ended_well:
-            raise RunError(f"{folder}: no trial has an accuracy yet; wait for one")
+            raise RunError(
+                f"{folder}: no trial has an accuracy yet; wait for one, or see what "
+                f"failed: ribosome results {folder} --failures"
+            )
         return max(ended_well, key=lambda trial: (trial.fitness or 0.0, -trial.trial))
     for trial in trials:
         if trial.trial == number:

@@ -102,28 +102,34 @@ def _task_of_file(path: Path) -> Task:
                 f"{path}: [task] {key} is {value!r}, but must be a whole number from 1"
             )
     channels = table["channels"]
-    mean = _numbers(table.get("mean", []), f"{path}: [task] mean")
+    mean = table.get("mean", [])
+    if not isinstance(mean, list) or not all(map(_is_number, mean)):
+        raise ConfigError(f"{path}: [task] mean is {mean!r}, but must list numbers")
     if len(mean) not in (0, channels):
         raise ConfigError(
             f"{path}: [task] mean has {len(mean)} numbers for {channels} channels; "
             "give one per channel, or none"
         )
-    (scale,) = _numbers([table.get("scale", 1.0)], f"{path}: [task] scale")
+    scale = table.get("scale", 1.0)
+    if not _is_number(scale) or scale <= 0:
+        raise ConfigError(
+            f"{path}: [task] scale is {scale!r}, but must be a number above 0"
+        )
     return Task(
         name=str(table.get("name", path.stem)),
         channels=channels,
         height=table["height"],
         width=table["width"],
         classes=table["classes"],
-        mean=mean,
-        scale=scale,
+        mean=tuple(map(float, mean)),
+        scale=float(scale),
     )
 
 
-def _numbers(values: object, where: str) -> tuple[float, ...]:
-    if not isinstance(values, list) or not all(
-        isinstance(value, int | float) and not isinstance(value, bool)
-        for value in values
-    ):
-        raise ConfigError(f"{where}: not a list of numbers")
-    return tuple(float(value) for value in values)
+def _is_number(value: object) -> bool:
+    """Whether it is a number that single precision can hold: not NaN, no bool."""
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) <= 1e38
+    )

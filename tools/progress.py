@@ -165,19 +165,17 @@ def panel(status: "Status", title: str) -> "RenderableType":
 
 def failures(counts: Mapping[str, int]) -> str:
     """How many failed how: "3 (2 diverged, 1 timeout)"; empty without a failure."""
-    kinds = {kind: count for kind, count in counts.items() if count}
-    if not kinds:
-        return ""
-    ordered = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
-    words = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in ordered)
-    return f"{sum(kinds.values())} ({words})"
+    total = sum(counts.values())
+    return f"{total} ({text.counts(counts)})" if total else ""
 
 
 def _speed(status: "Status") -> str:
-    busy = f"{status.running} of {status.workers} workers busy"
-    if not status.networks_per_hour:
-        return busy
-    return f"{status.networks_per_hour:,.0f} networks/hour, {busy}"
+    parts = []
+    if status.networks_per_hour:
+        parts.append(f"{status.networks_per_hour:,.0f} networks/hour")
+    if status.workers:  # at the end they are gone
+        parts.append(f"{status.running} of {status.workers} workers busy")
+    return ", ".join(parts) or "-"
 
 
 def _time(status: "Status") -> str:

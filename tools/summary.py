@@ -48,11 +48,7 @@ def print_summary(config: Config, run: Path, summary: Summary, *, live: bool) ->
 
 def endings(summary: Summary) -> str:
     """How many trials ended how, and how fast this session was."""
-    counts = ", ".join(
-        f"{count} {ending.replace('_', ' ')}"
-        for ending, count in sorted(summary.endings.items(), key=lambda item: -item[1])
-        if count
-    )
+    counts = text.counts(summary.endings)
     line = f"{summary.evaluated} networks evaluated: {counts}."
     if summary.session and summary.seconds > 0:
         rate = 3600 * summary.session / summary.seconds

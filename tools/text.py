@@ -1,6 +1,6 @@
 """Numbers and lists as people read them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ribosome.genome.space import Allele, Gene
 
@@ -27,6 +27,12 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def counts(of: Mapping[str, int]) -> str:
+    """How many of each kind, the most first: "55 ok, 3 diverged, 2 out of memory"."""
+    ordered = sorted(of.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in ordered if n)
 
 
 def number(value: float) -> str:

@@ -93,6 +93,11 @@ def test_every_command_has_help(ribosome: Callable[..., Result], name: str) -> N
     result = ribosome(name, "-h")
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 80
+    command = import_module(f"ribosome.tools.commands.{name}").command
+    for each in (command, *getattr(command, "commands", {}).values()):
+        for option in each.params:
+            if isinstance(option, click.Option):
+                assert option.help, f"{each.name} {option.opts}"
 
 
 def test_version(ribosome: Callable[..., Result]) -> None:

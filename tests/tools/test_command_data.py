@@ -95,6 +95,11 @@ def test_a_folder_that_is_empty_is_taken(ribosome, source: Path, tmp_path) -> No
     [
         (lambda x, y: (x, y - 1), "label -1 of image 0 (and 9 more) is out of range"),
         (lambda x, y: (x, y * 2), "class 1 (and 2 more) has no training image"),
+        (
+            lambda x, y: (x, y * 2**60),
+            "label 3458764513820540928 of image 3 would make",
+        ),
+        (lambda x, y: (x, y * 10**9), "3000000001 classes of 40 images"),
         (lambda x, y: (x, y * 0), "1 class; a classifier needs two or more"),
         (lambda x, _: (x[:3], np.array([0, 0, 1])), "class 1 has 1 image: too few"),
         (lambda x, y: (x[:0], y[:0]), "no images"),
@@ -135,7 +140,7 @@ def test_info_of_a_misspelt_name(ribosome, error_of) -> None:
     assert "did you mean 'digits'?" in error_of(ribosome("data", "info", "digts"))
 
 
-@pytest.mark.parametrize("size", ["28", "0x3", "axb", "28x28x3"])
+@pytest.mark.parametrize("size", ["28", "0x3", "axb", "28x28x3", "10000x9"])
 def test_a_size_that_is_none(ribosome, source: Path, tmp_path: Path, size: str) -> None:
     """A usage error that says the form."""
     result = ribosome("data", "convert", source, "-o", tmp_path / "o", "--size", size)
@@ -143,7 +148,7 @@ def test_a_size_that_is_none(ribosome, source: Path, tmp_path: Path, size: str) 
     assert "is not HEIGHTxWIDTH, as in 28x28" in result.stderr
 
 
-@pytest.mark.parametrize("share", ["0", "1", "-0.5"])
+@pytest.mark.parametrize("share", ["0", "1", "-0.5", "nan"])
 def test_a_share_that_leaves_nothing(
     ribosome, source: Path, tmp_path: Path, share: str
 ) -> None:
@@ -152,3 +157,12 @@ def test_a_share_that_leaves_nothing(
         "data", "convert", source, "-o", tmp_path / "o", "--val-share", share
     )
     assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "k\udce9se"])
+def test_a_name_that_cannot_be_written(
+    ribosome, error_of, source: Path, tmp_path: Path, name: str
+) -> None:
+    """Line breaks, and bytes that are no UTF-8, stand in no file and no source."""
+    result = ribosome("data", "convert", source, "-o", tmp_path / "o", "--name", name)
+    assert "has a letter that cannot be written; rename it" in error_of(result)

@@ -45,6 +45,12 @@ def test_the_table_shows_the_best_first(ribosome, run: Path, lenet_genomes) -> N
     assert "3 evaluated: 2 ok, 1 diverged; 1 proposed or running" in output
 
 
+def test_speeds_stand_under_each_other(ribosome, run: Path) -> None:
+    """Batches per second have one decimal, whatever their size."""
+    rows = [line.split() for line in ribosome("results", run).stdout.splitlines()]
+    assert [row[5] for row in rows if row[:1] in (["1"], ["2"])] == ["20.0", "20.0"]
+
+
 def test_failures_say_why(ribosome, run: Path) -> None:
     """--failures lists those that failed with the message, and no other."""
     output = ribosome("results", run, "--failures").stdout

@@ -39,8 +39,8 @@ CASES: list[tuple[Op, str]] = [
         "convolution 64, 3x5, stride 2x1, pad 1x2, msra",
     ),
     (Convolution(8, 1, 1, 1, 1, 0, 0, MSRA, None), "convolution 8, 1x1, msra"),
-    (Pooling("AVE", 3, 2, 2, 2), "AVE pooling 3x2, stride 2"),
-    (GlobalPooling("MAX"), "MAX pooling, global"),
+    (Pooling("AVE", 3, 2, 2, 2), "average pooling 3x2, stride 2"),
+    (GlobalPooling("MAX"), "max pooling, global"),
     (LRN("WITHIN_CHANNEL", 3, 0.1, 0.75), "LRN within, 3, alpha 0.1, beta 0.75"),
     (BatchNorm(MSRA, MSRA), "batch norm, scale"),
     (

@@ -1,11 +1,14 @@
 """`ribosome export`: kept weights, weights trained again, and what cannot be had."""
 
+import sqlite3
+import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ribosome.genome.errors import RunError
-from ribosome.tools.export import open_trial
+from ribosome.tools.export import kept, open_trial
 
 
 def keep(run: Path, trial: int) -> Path:
@@ -13,20 +16,21 @@ def keep(run: Path, trial: int) -> Path:
     folder = run / "trials" / str(trial)
     folder.mkdir(parents=True)
     (folder / "network.py").write_text("# the network\n")
-    (folder / "weights").write_bytes(b"the weights")
+    with zipfile.ZipFile(folder / "weights", "w") as archive:
+        archive.writestr("data", b"the weights")
     return folder
 
 
 def test_the_best_is_taken_as_it_was_kept(ribosome, run: Path, tmp_path: Path) -> None:
     """Source and weights are copied, a text says how to load them."""
-    keep(run, 2)
+    folder = keep(run, 2)
     out = tmp_path / "out"
     result = ribosome("export", run, "-o", out)
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""
     assert "Trial 2, validation accuracy 0.7000" in result.stdout
     assert (out / "network.py").read_text() == "# the network\n"
-    assert (out / "weights.pt").read_bytes() == b"the weights"
+    assert (out / "weights.pt").read_bytes() == (folder / "weights").read_bytes()
     readme = (out / "README.md").read_text()
     assert "network.load_state_dict(" in readme
     assert "logits = network(pixels * 0.0625)" in readme
@@ -81,3 +85,50 @@ def test_nothing_is_overwritten(ribosome, run: Path, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "network.py: exists and differs" in result.stderr
     assert not (tmp_path / "weights.pt").exists()
+    assert result.stdout == ""
+
+
+def test_nothing_is_trained_for_a_folder_that_is_taken(
+    ribosome, error_of, run: Path, tmp_path: Path
+) -> None:
+    """Training may take hours: the folder is looked at before it."""
+    for name, says in (("weights.pt", "exists"), ("network.py", "exists and differs")):
+        (tmp_path / name).write_text("mine")
+        said = error_of(ribosome("export", run, "--trial", 1, "-o", tmp_path))
+        assert f"{name}: {says}; move it away" in said
+        (tmp_path / name).unlink()
+
+
+def test_what_decode_has_written_is_no_obstacle(
+    ribosome, run: Path, tmp_path: Path, lenet_genomes: list[str]
+) -> None:
+    """A search ends with both commands, and the same folder for both."""
+    ribosome("decode", lenet_genomes[0], "-o", tmp_path)
+    result = ribosome("export", run, "--trial", 1, "-o", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "weights.pt").is_file()
+
+
+@pytest.mark.parametrize("change", [lambda held: held[:60], lambda _: b""])
+def test_weights_that_were_cut_off_are_not_passed_on(run: Path, change) -> None:
+    """A disk that ran full: such weights count as not kept."""
+    weights = keep(run, 2) / "weights"
+    assert kept(open_trial(run, None, None)) is not None
+    weights.write_bytes(change(weights.read_bytes()))
+    assert kept(open_trial(run, None, None)) is None
+
+
+def test_weights_with_a_wrong_byte_are_not_passed_on(run: Path) -> None:
+    """The checksums in the file tell."""
+    weights = keep(run, 2) / "weights"
+    weights.write_bytes(weights.read_bytes().replace(b"the weights", b"thy weights"))
+    assert kept(open_trial(run, None, None)) is None
+
+
+def test_a_run_without_any_accuracy(ribosome, error_of, run: Path, tmp_path) -> None:
+    """It may be running still, or all have failed: where to look is said."""
+    with closing(sqlite3.connect(run / "journal.sqlite")) as journal:
+        journal.execute("UPDATE trials SET ending = 'timeout', fitness = NULL")
+        journal.commit()
+    said = error_of(ribosome("export", run, "-o", tmp_path / "out"))
+    assert f"ribosome results {run} --failures" in said

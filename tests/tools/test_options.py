@@ -60,7 +60,11 @@ def test_both_options_are_a_usage_error() -> None:
         (f"[task]\n{SHAPE}".replace("= 80", "= 0"), "width is 0"),
         (f"[task]\n{SHAPE}".replace("= 80", "= true"), "width is True"),
         (f"[task]\n{SHAPE}mean = [1]", "mean has 1 numbers for 2 channels"),
-        (f'[task]\n{SHAPE}scale = "big"', "scale: not a list of numbers"),
+        (f"[task]\n{SHAPE}mean = 1", "mean is 1, but must list numbers"),
+        (f"[task]\n{SHAPE}mean = [1, nan]", "mean is .*, but must list numbers"),
+        (f'[task]\n{SHAPE}scale = "big"', "scale is 'big', but must be a number"),
+        (f"[task]\n{SHAPE}scale = 0", "scale is 0, but must be a number above 0"),
+        (f"[task]\n{SHAPE}scale = inf", "scale is inf, but must be a number"),
     ],
 )
 def test_a_wrong_task_file_is_one_line(tmp_path: Path, text: str, says: str) -> None:

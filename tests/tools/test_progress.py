@@ -62,6 +62,13 @@ def test_the_live_display_has_everything() -> None:
         assert part in text
 
 
+def test_workers_that_are_gone_are_not_counted() -> None:
+    """The last state of a run has no workers: none of none is not said to be busy."""
+    text = shown(replace(STATUS, running=0, workers=0))
+    assert "1,234 networks/hour" in text
+    assert "busy" not in text
+
+
 def test_the_live_display_fits_eighty_columns() -> None:
     """No line is longer, and none is cut."""
     from rich.console import Console as Plainly

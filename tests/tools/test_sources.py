@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ribosome.genome.errors import DataError
 from ribosome.tools.sources import FORMATS, read_source
@@ -85,18 +86,28 @@ def test_npz_with_python_objects_is_not_unpickled(npz) -> None:
 
 
 def test_npz_that_is_damaged(tmp_path: Path) -> None:
-    """A file that was cut off."""
+    """A file that was cut off, and one with other bytes in it."""
     path = tmp_path / "x.npz"
     np.savez(path, x=IMAGES, y=LABELS)
-    path.write_bytes(path.read_bytes()[:50])
-    assert "not an .npz that can be read" in refusal(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:50])
+    assert "not an .npz, or a damaged one; save it again" in refusal(path)
+    path.write_bytes(whole.replace(IMAGES[0, 0].tobytes(), b"!" * IMAGES[0, 0].nbytes))
+    assert "not an .npz that can be read (Bad CRC" in refusal(path)
 
 
 def test_npy_that_calls_itself_npz(tmp_path: Path) -> None:
     """One array has no labels beside it."""
     np.save(tmp_path / "x.npy", IMAGES)
     path = (tmp_path / "x.npy").rename(tmp_path / "x.npz")
-    assert "not an .npz that can be read" in refusal(path)
+    assert "not an .npz, or a damaged one" in refusal(path)
+
+
+def test_a_pickle_is_not_advertised(tmp_path: Path) -> None:
+    """What numpy says of a text file, to allow pickles, is not passed on."""
+    path = tmp_path / "x.npz"
+    path.write_text("no array")
+    assert "allow_pickle" not in refusal(path)
 
 
 def test_names_for_labels_become_classes(npz) -> None:
@@ -111,12 +122,15 @@ def test_names_for_labels_become_classes(npz) -> None:
     [
         (LABELS[:4], "6 images but 4 labels"),
         (np.eye(6), r"labels of shape \(6, 6\)"),
-        (LABELS + 0.5, "label 0.5 of image 0 is no whole number"),
+        (LABELS + 0.5, "label 0.5 of image 0 is no class number"),
+        (np.array([0, 1, 1e300, 0, 1, 2]), r"label 1e\+300 of image 2 is no class"),
+        (np.array([0, 1, -np.inf, 0, 1, 2]), "label -inf of image 2 is no class"),
+        (np.array([0, 2**64 - 1] * 3, np.uint64), "label 18446744073709551615 of"),
         (LABELS * 1j, "labels of complex128"),
     ],
 )
 def test_labels_that_are_none(npz, labels: np.ndarray, says: str) -> None:
-    """A wrong number, one-hot, fractions, complex numbers."""
+    """A wrong number, one-hot, fractions, numbers too large, complex numbers."""
     with pytest.raises(DataError, match=says):
         read(npz(x=IMAGES, y=labels))
 
@@ -187,6 +201,13 @@ def test_idx_without_labels(tmp_path: Path) -> None:
     write_mnist(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").unlink()
     assert "looked for train-labels-idx1-ubyte" in refusal(tmp_path)
+
+
+def test_idx_labels_in_place_of_images(tmp_path: Path) -> None:
+    """The path of the labels: the images are asked for."""
+    write_mnist(tmp_path)
+    said = refusal(tmp_path / "train-labels-idx1-ubyte")
+    assert "give the path of the images" in said
 
 
 def test_idx_that_is_truncated(tmp_path: Path) -> None:
@@ -298,7 +319,63 @@ def test_an_image_that_is_cut_off(tmp_path: Path) -> None:
 def test_one_folder_is_one_class(tmp_path: Path) -> None:
     """A classifier needs two."""
     write_image(tmp_path / "a" / "1.png", np.zeros((2, 2), np.uint8))
-    assert "1 folder of images; a classifier needs two" in refusal(tmp_path)
+    assert "1 folder in it; a classifier needs two" in refusal(tmp_path)
+
+
+def test_a_stack_of_images_is_refused(tmp_path: Path) -> None:
+    """All but the first image of a TIFF stack would be lost without a word."""
+    for name in ("a", "b"):
+        path = write_image(tmp_path / name / "1.tif", np.zeros((2, 2), np.uint8))
+    pages = [Image.new("L", (2, 2)) for _ in range(3)]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    assert "b/1.tif: a stack of 3 images; save each" in refusal(tmp_path)
+
+
+def test_a_pixel_that_is_not_finite_names_its_file(tmp_path: Path) -> None:
+    """A NaN in one of thousands of files can be found."""
+    for name in ("a", "b"):
+        path = write_image(tmp_path / name / "1.tif", np.ones((2, 2), np.float32))
+    write_image(path, np.array([[1, 2], [np.nan, 3]], np.float32))
+    with pytest.raises(DataError, match=r"b/1\.tif: has pixels that are NaN"):
+        pixels(read(tmp_path))
+
+
+def test_images_one_folder_too_deep(tmp_path: Path) -> None:
+    """The folder is named, and where images belong."""
+    for place in ("a/day1", "a/day2", "b/day1"):
+        write_image(tmp_path / place / "1.png", np.zeros((2, 2), np.uint8))
+    assert f"{tmp_path}: no images directly in its class folders" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("format", "says"),
+    [
+        ("npz", "not an .npz, or a damaged one"),
+        ("idx", "no IDX file of images"),
+        ("folder", "no folder in it; a classifier needs two"),
+    ],
+)
+def test_an_empty_folder_under_each_format(tmp_path: Path, format: str, says) -> None:
+    """A --format that does not fit is told in words."""
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, format=format)
+    assert says in str(caught.value)
+
+
+def test_a_file_is_no_image_folder(tmp_path: Path) -> None:
+    """--format folder for a file."""
+    path = tmp_path / "x.txt"
+    path.write_text("x")
+    with pytest.raises(DataError, match="not a folder; give one"):
+        read(path, format="folder")
+
+
+def test_a_folder_called_npz_is_a_folder(tmp_path: Path) -> None:
+    """A name decides nothing about a folder of images."""
+    for name in ("a", "b"):
+        path = tmp_path / "x.npz" / name / "1.png"
+        write_image(path, np.zeros((2, 2), np.uint8))
+    assert read(tmp_path / "x.npz").class_names == ("a", "b")
 
 
 @pytest.mark.parametrize("name", ["data.h5", "data.mdb", "empty"])

@@ -23,6 +23,12 @@ def test_counts(value: float, shown: str) -> None:
     assert text.count(value) == shown
 
 
+def test_counts_of_kinds() -> None:
+    """The most first, equal ones by name, none of what there is none of."""
+    kinds = {"timeout": 1, "ok": 5, "out_of_memory": 1, "lost": 0}
+    assert text.counts(kinds) == "5 ok, 1 out of memory, 1 timeout"
+
+
 @pytest.mark.parametrize(
     ("octets", "shown"),
     [(0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (3 << 20, "3 MiB")],

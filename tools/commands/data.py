@@ -1,5 +1,6 @@
 """`ribosome data`: data sets to train on."""
 
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +73,7 @@ def info_command(name: str) -> None:
     type=click.Choice(["auto", "npz", "idx", "folder"]),
     default="auto",
     show_default=True,
+    help="What SOURCE is; auto: as it looks.",
 )
 @click.option("--size", metavar="HxW", help="Resize images; the shape of flat ones.")
 @click.option(
@@ -103,6 +105,8 @@ def convert_command(
     from ribosome.tools.convert import convert
     from ribosome.tools.sources.source import Reading
 
+    if math.isnan(val_share):
+        raise click.BadParameter("nan is no share", param_hint="--val-share")
     reading = Reading(size=_size(size), layout=layout)
     bar = _Bar()
     try:
@@ -156,10 +160,11 @@ class _Bar:
 def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text.strip().lower())
+    match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text.strip().lower())
     if match is None:
         raise click.BadParameter(
-            f"{text!r} is not HEIGHTxWIDTH, as in 28x28", param_hint="--size"
+            f"{text!r} is not HEIGHTxWIDTH, as in 28x28, of at most 9999",
+            param_hint="--size",
         )
     return int(match[1]), int(match[2])
 

@@ -9,7 +9,14 @@ from ribosome.tools.options import read_genome, resolve_task, task_options
 
 @click.command("decode")
 @click.argument("genome")
-@click.option("--backend", "backend_name", default="pytorch", show_default=True)
+@click.option(
+    "--backend",
+    "backend_name",
+    metavar="NAME",
+    default="pytorch",
+    show_default=True,
+    help="The framework whose source is written.",
+)
 @click.option(
     "-o",
     "out",

@@ -26,14 +26,24 @@ def command(run: Path, trial: int | None, backend_name: str | None, out: Path) -
     the run has not kept the weights of the trial, it is trained again with its seed.
     """
     from ribosome.tools import export
-    from ribosome.tools.files import write_files
+    from ribosome.tools.files import check_room, write_files
 
     chosen = export.open_trial(run, trial, backend_name)
     number, before = chosen.trial.trial, chosen.trial.fitness or 0.0
     trained = export.kept(chosen)
     if trained is None:
+        # Training may take long: first, whether there is room for what comes of it.
+        source = export.emitted(chosen)[chosen.backend.main_file]
+        check_room(
+            out,
+            {
+                chosen.backend.main_file: source,
+                export.WEIGHTS: None,
+                export.README: None,
+            },
+        )
         click.echo(
-            f"The run has not kept the weights of trial {number}: "
+            f"The run has no whole weights of trial {number}: "
             "training it again with the same seed.",
             err=True,
         )
@@ -47,8 +57,9 @@ def command(run: Path, trial: int | None, backend_name: str | None, out: Path) -
         export.WEIGHTS: trained.weights,
         export.README: export.readme(chosen, trained),
     }
+    written = write_files(out, files)
     click.echo(f"Trial {number}, validation accuracy {trained.accuracy:.4f}:")
-    for path in write_files(out, files):
+    for path in written:
         click.echo(f"  {path}")
     click.echo(f"How to load it stands in {out / export.README}")
 

@@ -6,8 +6,20 @@ from ribosome.tools.options import resolve_task, task_options
 
 
 @click.command("random")
-@click.option("-n", "count", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--space", default="menndl", show_default=True, metavar="NAME|FILE")
+@click.option(
+    *("-n", "count"),
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many.",
+)
+@click.option(
+    "--space",
+    metavar="NAME|FILE",
+    default="menndl",
+    show_default=True,
+    help="The space to draw from; `ribosome spaces` lists those that are shipped.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="The same genomes every time.")
 @task_options
 def command(

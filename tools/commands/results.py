@@ -73,13 +73,9 @@ def counts_by_ending(trials: "list[Record]") -> str:
     """How many trials ended how: "60 evaluated: 55 ok, 3 diverged, 2 timeout"."""
     ended = [trial.ending for trial in trials if trial.ending is not None]
     running = sum(trial.ending is None for trial in trials)
-    counts = ", ".join(
-        f"{count} {ending.replace('_', ' ')}"
-        for ending, count in Counter(ended).most_common()
-    )
     line = f"{len(ended)} evaluated"
-    if counts:
-        line += f": {counts}"
+    if ended:
+        line += f": {text.counts(Counter(ended))}"
     return f"{line}; {running} proposed or running" if running else line
 
 
@@ -134,7 +130,7 @@ def _best_table(trials: "list[Record]") -> "Table":
             _or_dash(trial.loss, "{:.4f}"),
             "-" if trial.parameters is None else text.count(trial.parameters),
             "-" if trial.flops_per_batch is None else text.count(trial.flops_per_batch),
-            _or_dash(trial.batches_per_s, "{:.4g}"),
+            _or_dash(trial.batches_per_s, "{:,.1f}"),
             _or_dash(trial.seconds, "{:.1f}"),
             str(trial.generation),
         )

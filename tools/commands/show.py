@@ -12,7 +12,14 @@ from ribosome.tools.options import read_genome, resolve_task, task_options
 @click.option(
     "--space", metavar="FILE", help="The genome's space, if not a shipped one."
 )
-@click.option("--backend", "backend_name", default="pytorch", show_default=True)
+@click.option(
+    "--backend",
+    "backend_name",
+    metavar="NAME",
+    default="pytorch",
+    show_default=True,
+    help="The framework whose source the genome is compared with.",
+)
 @click.option("--json", "as_json", is_flag=True, help="All of it, for programs.")
 @task_options
 def command(

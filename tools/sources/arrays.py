@@ -53,15 +53,17 @@ def labels_of(array: "NDArray[Any]", where: str) -> "NDArray[Any]":
             f"{where}: labels of shape {array.shape}; "
             "they must be one class number for each image"
         )
-    if array.dtype.kind == "f":
-        wrong = np.flatnonzero(array != np.floor(array))
+    if array.dtype.kind in "fu":
+        # Beyond 2^63 a cast would make another number of it.
+        wrong = np.flatnonzero(
+            (array != np.floor(array)) | (abs(array) >= np.float64(2**63))
+        )
         if len(wrong):
             raise DataError(
                 f"{where}: label {array[wrong[0]]} of image {int(wrong[0])} is no "
-                "whole number; labels must be class numbers from 0"
+                "class number; labels must be whole numbers from 0"
             )
-        array = array.astype(np.int64)
-    if array.dtype.kind in "biu":
+    if array.dtype.kind in "biuf":
         return array.astype(np.int64)
     if array.dtype.kind == "U":
         return array

@@ -33,6 +33,8 @@ def detect(path: Path) -> bool:
 
 def read(path: Path, reading: Reading) -> Source:
     """The images of a folder; their headers are read here, their pixels when wanted."""
+    if not path.is_dir():
+        raise DataError(f"{path}: not a folder; give one with a folder for each class")
     parts = {folder.name.lower(): folder for folder in _folders(path)}
     validation = next((parts[name] for name in VALIDATION if name in parts), None)
     train = path
@@ -49,7 +51,7 @@ def read(path: Path, reading: Reading) -> Source:
     roots = [train] if validation is None else [train, validation]
     names = _class_names(train)
     files = [_files(root, names) for root in roots]
-    kind = _kind([file for part in files for file, _ in part], reading)
+    kind = _kind(path, [file for part in files for file, _ in part], reading)
     read_parts = [
         Labelled(
             FileImages(tuple(file for file, _ in part), kind),
@@ -107,6 +109,11 @@ class FileImages:
                 height, width = self.kind.size
                 image = image.resize((width, height), Resampling.BILINEAR)
             pixels = np.asarray(image)
+        if not np.isfinite(pixels).all():
+            raise DataError(
+                f"{file}: has pixels that are NaN or infinite; replace them before "
+                "training"
+            )
         return pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels[None]
 
 
@@ -116,8 +123,8 @@ def _class_names(root: Path) -> tuple[str, ...]:
         names.sort(key=int)
     if len(names) < 2:
         raise DataError(
-            f"{root}: {len(names)} folder of images; a classifier needs two or more "
-            "classes, a folder for each"
+            f"{root}: {len(names) or 'no'} folder in it; a classifier needs two or more "
+            "classes, a folder of images for each"
         )
     return tuple(names)
 
@@ -136,7 +143,7 @@ def _files(root: Path, names: tuple[str, ...]) -> list[tuple[Path, int]]:
     return found
 
 
-def _kind(files: Sequence[Path], reading: Reading) -> Kind:
+def _kind(root: Path, files: Sequence[Path], reading: Reading) -> Kind:
     """What suits all images, from their headers."""
     modes: set[str] = set()
     first: tuple[Path, tuple[int, int]] | None = None
@@ -144,6 +151,11 @@ def _kind(files: Sequence[Path], reading: Reading) -> Kind:
         with _open(file) as image:
             modes.add(image.mode)
             size = (image.height, image.width)
+            pages = _pages(image, file)
+        if pages > 1:
+            raise DataError(
+                f"{file}: a stack of {pages} images; save each as a file of its own"
+            )
         if first is None:
             first = (file, size)
         elif size != first[1] and reading.size is None:
@@ -152,7 +164,10 @@ def _kind(files: Sequence[Path], reading: Reading) -> Kind:
                 f"{first[1][0]}x{first[1][1]}; give one size with --size HEIGHTxWIDTH"
             )
     if first is None:
-        raise DataError("no images in the class folders; add some")
+        raise DataError(
+            f"{root}: no images directly in its class folders; put them into "
+            f"{root.name}/CLASS/, without folders between"
+        )
     if modes & DEEP:
         if modes - DEEP - GREY:
             raise DataError(
@@ -173,6 +188,18 @@ def _open(file: Path) -> "Image":
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
         raise DataError(
             f"{file}: not an image that can be read; remove or replace it"
+        ) from None
+
+
+def _pages(image: "Image", file: Path) -> int:
+    """The images in a file; what a camera adds to a JPEG (MPO) does not count."""
+    if image.format == "MPO":
+        return 1
+    try:
+        return getattr(image, "n_frames", 1)
+    except (OSError, EOFError, ValueError, SyntaxError) as error:
+        raise DataError(
+            f"{file}: a damaged image ({error}); remove or replace it"
         ) from None
 
 

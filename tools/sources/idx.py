@@ -79,6 +79,11 @@ def _training_file(folder: Path) -> Path:
     training = [file for file in files if "train" in file.name]
     if not training and len(files) == 1:
         return files[0]
+    if not files:
+        raise DataError(
+            f"{folder}: no IDX file of images, as train-images-idx3-ubyte, is in it; "
+            "give the path of one"
+        )
     if len(training) != 1:
         names = ", ".join(file.name for file in training or files)
         raise DataError(
@@ -101,6 +106,11 @@ def _image_files(folder: Path) -> list[Path]:
 
 
 def _labels_file(images: Path) -> Path:
+    if "images" not in images.name:
+        raise DataError(
+            f"{images}: not named as a file of images, as train-images-idx3-ubyte with "
+            "train-labels-idx1-ubyte beside it; give the path of the images"
+        )
     labels = _sibling(images, "images", "labels")
     if labels is None:
         wanted = images.name.replace("images", "labels").replace("idx3", "idx1")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 from ribosome.genome.errors import DataError
 from ribosome.tools.sources.arrays import source_of
@@ -20,23 +20,30 @@ VALIDATION = ("val", "valid", "validation", "test")
 
 def detect(path: Path) -> bool:
     """Whether the path looks like an ``.npz``."""
-    return path.suffix == ".npz"
+    return path.suffix == ".npz" and path.is_file()
 
 
 def read(path: Path, reading: Reading) -> Source:
     """The arrays of an ``.npz``; a pickled object in it is never loaded."""
     import numpy as np
 
+    if not is_zipfile(path):
+        raise DataError(
+            f"{path}: not an .npz, or a damaged one; save it again with numpy.savez"
+        )
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             names = {name.lower(): name for name in file.files}
             pairs = _pairs(names, path)
             parts = [
-                (_load(file, x, path), _load(file, y, path), f"{path.name}: {x}")
+                (_load(file, x, path), _load(file, y, path), f"{path.name}: {x}, {y}")
                 for x, y in pairs
             ]
     except (OSError, EOFError, BadZipFile, ValueError, TypeError) as error:
-        raise DataError(f"{path}: not an .npz that can be read ({error})") from None
+        raise DataError(
+            f"{path}: not an .npz that can be read ({error}); "
+            "save it again with numpy.savez"
+        ) from None
     return source_of(parts, reading)
 
 
