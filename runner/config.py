@@ -69,7 +69,7 @@ class SearchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RunnerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[runner]: workers, and what a trial may take."""
 
-    workers: Count = 2
+    workers: Annotated[int, Meta(ge=1, le=1024)] = 2  # of this machine, without MPI
     trials_per_gpu: Count = 1
     gpus: str = "auto"  # "auto", "none"
     wall_limit_s: Seconds = 0.0  # of one trial; 0: twice the training limit, plus 60

@@ -21,13 +21,16 @@ from pathlib import Path
 import msgspec
 
 from ribosome.genome.errors import RunError
+from ribosome.runner.config import Config
 from ribosome.runner.lock import FolderLock
 from ribosome.runner.messages import Result
 from ribosome.runner.schema import (
     FILE,
     TABLES,
     VERSION,
+    config_of,
     connect,
+    damaged,
     read_meta,
     transaction,
 )
@@ -222,8 +225,25 @@ class Journal:
         return int(step or 0)
 
 
-def read_meta_of(folder: str | Path) -> dict[str, str]:
-    """The facts of a run: config (JSON), space, and more. Raises RunError without one."""
+def read_config(folder: str | Path) -> Config:
+    """The config that a run began with. Raises RunError where there is none."""
+    return config_of(_meta_of(folder), Path(folder) / FILE)
+
+
+def read_trials(folder: str | Path) -> list[Record]:
+    """Every trial of a run, by number; also while a master writes.
+
+    Raises RunError if there is no run, or one of a newer version.
+    """
+    _meta_of(folder)
+    database = connect(Path(folder) / FILE, "ro")
+    try:
+        return [record for _, _, record in _ordered(database, "trial")]
+    finally:
+        database.close()
+
+
+def _meta_of(folder: str | Path) -> dict[str, str]:
     path = Path(folder) / FILE
     if not path.is_file():
         raise RunError(
@@ -240,29 +260,20 @@ def read_meta_of(folder: str | Path) -> dict[str, str]:
     return meta
 
 
-def read_trials(folder: str | Path) -> list[Record]:
-    """Every trial of a run, by number; also while a master writes.
-
-    Raises RunError if there is no run, or one of a newer version.
-    """
-    read_meta_of(folder)
-    database = connect(Path(folder) / FILE, "ro")
-    try:
-        return [record for _, _, record in _ordered(database, "trial")]
-    finally:
-        database.close()
-
-
 def _ordered(
     database: sqlite3.Connection, column: str
 ) -> Iterator[tuple[int, str, Record]]:
     """The trials that have a value in an order column, by it: (value, column, trial)."""
     columns = ", ".join(Record.__struct_fields__)
-    rows = database.execute(
-        f"SELECT {column}, {columns} FROM trials WHERE {column} IS NOT NULL "
-        f"ORDER BY {column}"
-    )
     parents = Record.__struct_fields__.index("parents")
-    for step, *values in rows:
-        values[parents] = _decode_parents(values[parents])
-        yield step, column, Record(*values)
+    try:
+        rows = database.execute(
+            f"SELECT {column}, {columns} FROM trials WHERE {column} IS NOT NULL "
+            f"ORDER BY {column}"
+        )
+        for step, *values in rows:
+            values[parents] = _decode_parents(values[parents])
+            yield step, column, Record(*values)
+    except (sqlite3.Error, msgspec.MsgspecError) as error:
+        (_, _, path) = database.execute("PRAGMA database_list").fetchone()
+        raise damaged(Path(path), error) from None

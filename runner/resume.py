@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from ribosome.backends.data import builtin_names, find_data, read_info
+from ribosome.backends.data_check import check_data
 from ribosome.backends.registry import backend
 from ribosome.genome.codec import as_text, from_text, pack
 from ribosome.genome.errors import RunError
@@ -21,13 +22,17 @@ from ribosome.genome.task import Training
 from ribosome.genome.version import __version__
 from ribosome.runner.config import KEYS, Config, dump_config, encode_config
 from ribosome.runner.journal import Journal, Record
+from ribosome.runner.lock import LOCK
 from ribosome.runner.observer import Observer
 from ribosome.runner.proposer import Candidate, Codec, Proposer
+from ribosome.runner.schema import FILE, config_of
 from ribosome.runner.tally import Tally
 from ribosome.search.registry import make_strategy
 
 CONFIG = "config.toml"
 TRIALS = "trials"
+_OURS = (TRIALS, LOCK)
+"""What a start that failed may have left in a folder without a journal."""
 
 _MAY_CHANGE = {("search", "evaluations"), *(("runner", key) for key in KEYS["runner"])}
 """What another session of the same run may set anew: its length and its workers."""
@@ -53,6 +58,8 @@ def open_run(config: Config, folder: Path, *, resume: bool, observer: Observer) 
     backend(config.backend.name)
     config = _with_absolute_paths(config)
     space = load_space(config.space.name)
+    check_data(find_data(config.task.data))
+    _check_room(folder)
     try:
         (folder / TRIALS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -77,6 +84,20 @@ def open_run(config: Config, folder: Path, *, resume: bool, observer: Observer) 
         raise
 
 
+def _check_room(folder: Path) -> None:
+    """Leave alone what is no run: a user's own files are not written over."""
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder}: is a file; name a new folder")
+    if (folder / FILE).exists() or not folder.exists():
+        return
+    others = sorted(path.name for path in folder.iterdir() if path.name not in _OURS)
+    if others:
+        raise RunError(
+            f"{folder}: holds other files ({others[0]}) and no run; name a new or an "
+            "empty folder"
+        )
+
+
 def _with_absolute_paths(config: Config) -> Config:
     """The same config for any working directory."""
     task, space = config.task, config.space
@@ -99,12 +120,10 @@ def _begin(journal: Journal, config: Config, space: Space) -> None:
 
 def _go_on(journal: Journal, config: Config, space: Space, folder: Path) -> None:
     """Check that the run is the same one; note what has changed that may."""
-    before = msgspec.json.decode(
-        journal.meta["config"], type=dict[str, dict[str, object]]
-    )
+    before = msgspec.to_builtins(config_of(journal.meta, folder / FILE))
     for table, values in msgspec.to_builtins(config).items():
         for key, value in values.items():
-            old = before.get(table, {}).get(key, value)
+            old = before[table][key]
             if old != value and (table, key) not in _MAY_CHANGE:
                 raise RunError(
                     f"{folder}: {table}.{key} was {old!r} when the run began and is now "
@@ -112,9 +131,9 @@ def _go_on(journal: Journal, config: Config, space: Space, folder: Path) -> None
                     "search.evaluations may change)"
                 )
     now = (f"{space.name} {space.version}", space.fingerprint.hex())
-    if now != (journal.meta["space"], journal.meta["fingerprint"]):
+    if now != (journal.meta.get("space"), journal.meta.get("fingerprint")):
         raise RunError(
-            f"{folder}: the run's genomes are of space {journal.meta['space']}, and "
+            f"{folder}: the run's genomes are of space {journal.meta.get('space')}, and "
             f"{config.space.name} says something else now (it calls itself {now[0]}); "
             "put the space file back as it was, or take another folder"
         )

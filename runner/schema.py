@@ -1,11 +1,14 @@
 """The journal's tables, and opening the file that holds them."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from ribosome.genome.errors import RunError
+from ribosome.runner.config import Config, decode_config
 
 FILE = "journal.sqlite"
 VERSION = 1
@@ -39,6 +42,14 @@ TABLES = (
 )
 
 
+def damaged(path: Path, why: object) -> RunError:
+    """The error of a journal that cannot be read, for whatever reason."""
+    return RunError(
+        f"{path}: is no journal, or a damaged one: {why}; put back a copy of it, or start "
+        "another run"
+    )
+
+
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """A connection without implicit transactions; ``mode`` is ro, rw or rwc.
 
@@ -49,7 +60,9 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
             f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None
         )
     except sqlite3.Error as error:
-        raise RunError(f"{path}: cannot be opened: {error}") from None
+        raise RunError(
+            f"{path}: cannot be opened: {error}; check that you may read it"
+        ) from None
 
 
 def read_meta(database: sqlite3.Connection, path: Path) -> dict[str, str]:
@@ -62,7 +75,9 @@ def read_meta(database: sqlite3.Connection, path: Path) -> dict[str, str]:
             return {}
         meta = dict(database.execute("SELECT key, value FROM meta"))
     except sqlite3.Error as error:
-        raise RunError(f"{path}: is no journal, or a damaged one: {error}") from None
+        raise damaged(path, error) from None
+    if not meta.get("schema", "").isdecimal():
+        raise damaged(path, "it has no schema version")
     if int(meta["schema"]) > VERSION:
         raise RunError(
             f"{path}: was written by Ribosome {meta.get('ribosome', '?')}, whose journals "
@@ -70,6 +85,14 @@ def read_meta(database: sqlite3.Connection, path: Path) -> dict[str, str]:
             "update Ribosome"
         )
     return meta
+
+
+def config_of(meta: Mapping[str, str], path: Path) -> Config:
+    """The config that a run began with, from its facts. Raises RunError."""
+    try:
+        return decode_config(meta["config"])
+    except (KeyError, msgspec.MsgspecError) as error:
+        raise damaged(path, f"its config cannot be read ({error})") from None
 
 
 @contextmanager

@@ -130,14 +130,15 @@ def judge(
     def claim(ending: Ending, message: str) -> None:
         claims.setdefault(ending, message)
 
-    last = _last_lines(lines)
+    said = [line for line in lines if line.strip()]
+    last = _last_lines(said)
     if limit:
-        claim("timeout", f"{limit}; {last}" if last else limit)
+        claim("timeout", f"{limit}; its log ends: {said[-1]}" if said else limit)
     if seen.diverged:
         claim("diverged", seen.diverged)
     if seen.failed is not None:
-        said = seen.failed.ending
-        claim(said if said in _PRECEDENCE else "crashed", seen.failed.message or last)
+        told = seen.failed.ending
+        claim(told if told in _PRECEDENCE else "crashed", seen.failed.message or last)
     if exit_code != 0:
         read = says(exit_code)
         memory = [line for line in lines if _OUT_OF_MEMORY.search(line)]
@@ -188,9 +189,8 @@ def _how(exit_code: int) -> str:
         return f"killed by signal {-exit_code}"
 
 
-def _last_lines(lines: Sequence[str]) -> str:
+def _last_lines(said: Sequence[str]) -> str:
     """The end of the log; of a Python traceback the last line only."""
-    said = [line for line in lines if line.strip()]
     if not said:
         return ""
     traced = any(line.startswith("Traceback (most recent call last)") for line in said)

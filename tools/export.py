@@ -20,7 +20,7 @@ from ribosome.backends.registry import backend
 from ribosome.genome.decode import decode
 from ribosome.genome.errors import RunError
 from ribosome.genome.task import Training
-from ribosome.runner.journal import Record, read_meta_of, read_trials
+from ribosome.runner.journal import Record, read_config, read_trials
 from ribosome.tools.options import read_genome
 
 if TYPE_CHECKING:
@@ -56,10 +56,8 @@ def open_trial(folder: Path, trial: int | None, backend_name: str | None) -> Run
     Raises RunError where it does not exist, has not ended well, or was trained by
     another backend than the one named.
     """
-    from ribosome.runner.config import decode_config
-
     trials = read_trials(folder)
-    config = decode_config(read_meta_of(folder)["config"])
+    config = read_config(folder)
     trained_by = config.backend.name
     if backend_name is not None and backend_name != trained_by:
         backend(backend_name)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ribosome.genome.errors import RunError
-from ribosome.runner.journal import Journal, read_trials
+from ribosome.runner.journal import Journal, read_config, read_trials
 from ribosome.runner.messages import Result
 
 
@@ -244,3 +244,29 @@ def test_a_killed_writer_loses_nothing_that_was_committed(tmp_path: Path) -> Non
     reopened = Journal(tmp_path)
     assert reopened.random_state() == "100"
     reopened.close()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "DELETE FROM meta",
+        "DELETE FROM meta WHERE key = 'config'",
+        "UPDATE meta SET value = 'junk' WHERE key = 'config'",
+        "UPDATE meta SET value = 'x' WHERE key = 'schema'",
+        "DROP TABLE trials",
+        "UPDATE trials SET parents = 'xx'",
+    ],
+)
+def test_a_damaged_journal_says_so(tmp_path: Path, harm: str) -> None:
+    """Whatever is wrong inside, the error is one line that says what to do."""
+    with closing(Journal(tmp_path)) as journal:
+        journal.create(config="{}", space="s 1", fingerprint="0")
+        journal.propose(1, "genome", generation=0, parents=(), at=1.0)
+        journal.commit(str)
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as database:
+        database.execute(harm)
+        database.commit()
+    with pytest.raises(RunError, match=r"damaged one: .*; put back a copy") as caught:  # noqa: PT012
+        read_config(tmp_path)
+        read_trials(tmp_path)
+    assert "\n" not in str(caught.value)

@@ -201,7 +201,7 @@ def test_a_traceback_is_shown_by_its_last_line() -> None:
 def test_a_timeout_shows_the_last_line() -> None:
     """A trial that was ended at a limit shows the limit and what it last said."""
     given = verdict(GOOD, exit_code=-9, limit="not done after 5 s", lines=["still on"])
-    assert given == Verdict("timeout", "not done after 5 s; still on")
+    assert given == Verdict("timeout", "not done after 5 s; its log ends: still on")
 
 
 def test_the_last_validation_counts() -> None:

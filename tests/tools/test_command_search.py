@@ -133,36 +133,6 @@ def test_a_missing_config_is_named(ribosome, error_of, tmp_path: Path) -> None:
     assert "no.toml: no such config file" in said
 
 
-def test_data_that_cannot_be_trained_on_stops_the_search(
-    ribosome, error_of, searched, config: Path, tmp_path: Path
-) -> None:
-    """A label out of range is said before anything runs, and no run folder is made."""
-    folder = data_folder(ribosome, tmp_path)
-    import numpy as np
-
-    labels = np.load(folder / "val_labels.npy")
-    labels[3] = 9
-    np.save(folder / "val_labels.npy", labels)
-    run = tmp_path / "run"
-    said = error_of(
-        ribosome("search", config, "-o", run, "--set", f"task.data={folder}")
-    )
-    assert "val_labels.npy: label 9 of image 3 is out of range" in said
-    assert not run.exists()
-    assert searched == []
-
-
-def data_folder(ribosome, tmp_path: Path) -> Path:
-    """A sound data folder of two classes."""
-    import numpy as np
-
-    images = np.random.default_rng(0).integers(0, 255, (40, 8, 8))
-    np.savez(tmp_path / "x.npz", x=images, y=np.arange(40) % 2)
-    folder = tmp_path / "data"
-    assert ribosome("data", "convert", tmp_path / "x.npz", "-o", folder).exit_code == 0
-    return folder
-
-
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> list:
     """What the program would become; it goes on living."""

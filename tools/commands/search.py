@@ -61,8 +61,6 @@ def command(
     is the MPI run: rank 0 is the master, every other rank a worker. RUN gets the
     config, a journal, and the folders of the best trials and of failures.
     """
-    from ribosome.backends.data import find_data
-    from ribosome.backends.data_check import check_data
     from ribosome.genome.errors import ConfigError
     from ribosome.runner.config import load_config
     from ribosome.runner.launch import launched_rank, launched_ranks
@@ -75,13 +73,11 @@ def command(
         raise
     if progress == "auto":
         progress = "live" if sys.stdout.isatty() else "plain"
-    if launched_ranks() == 1:
-        check_data(find_data(settings.task.data))
-        if ranks is not None:
-            options = [arg for override in overrides for arg in ("--set", override)]
-            if resume:
-                options.append("--resume")
-            _launch(ranks, [str(config), "-o", str(run), *options], progress)
+    if launched_ranks() == 1 and ranks is not None:
+        options = [arg for override in overrides for arg in ("--set", override)]
+        if resume:
+            options.append("--resume")
+        _launch(ranks, [str(config), "-o", str(run), *options], progress)
     _search(ctx, settings, run, resume=resume, progress=progress)
 
 
