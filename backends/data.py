@@ -13,6 +13,7 @@ only.
 
 import difflib
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def read_info(folder: str) -> DataInfo:
         raise DataError(
             f"{path}: {error.strerror}; make a data folder with `ribosome data convert`"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON ({error}); {_REMAKE}") from None
     if not isinstance(read, dict) or read.get("format") != FORMAT:
         raise DataError(
@@ -194,6 +195,10 @@ def _check_info(info: DataInfo, path: Path) -> None:
         raise DataError(
             f"{path}: {len(info.mean)} means for {info.channels} channels; "
             "give one per channel, or none"
+        )
+    if not all(map(math.isfinite, (info.scale, *info.mean))) or info.scale == 0.0:
+        raise DataError(
+            f"{path}: mean and scale must be finite, and scale not 0; {_REMAKE}"
         )
     if len(info.class_names) not in (0, info.classes):
         raise DataError(

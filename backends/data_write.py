@@ -192,15 +192,23 @@ def write_data_folder(
 
 
 class _Moments:
-    """Sums over the training images, for their mean and standard deviation."""
+    """Sums over the training images, for their mean and standard deviation.
+
+    They are of the distances to the first pixel: those of equal pixels are exactly 0, and
+    an offset of all pixels costs no digits.
+    """
 
     def __init__(self, channels: int) -> None:
         self._count = 0
+        self._first = np.zeros(channels)
         self._sum = np.zeros(channels)
         self._squares = np.zeros(channels)
 
     def add(self, block: "NDArray[Any]") -> None:
         values = block.astype(np.float64)
+        if not self._count:
+            self._first = values[0, :, 0, 0]
+        values = values - self._first[:, None, None]
         self._count += values[:, 0].size
         self._sum += values.sum(axis=(0, 2, 3))
         self._squares += np.square(values).sum(axis=(0, 2, 3))
@@ -213,7 +221,7 @@ class _Moments:
                 f"{source}: every pixel has the same value; nothing to learn"
             )
         return Normalisation(
-            mean=tuple(float(f"{value:.6g}") for value in mean),
+            mean=tuple(float(f"{value:.6g}") for value in self._first + mean),
             scale=float(f"{1.0 / math.sqrt(variance):.6g}"),
         )
 

@@ -190,7 +190,8 @@ def _weight(filler: str) -> Blob:
 @lru_cache(maxsize=256)
 def _bias(value: float) -> Blob:
     """Biases learn twice as fast and do not decay: the convention of MENNDL's networks."""
-    return Blob(Filler("constant", value=float(value)), lr_mult=2.0, decay_mult=0.0)
+    # The cache takes -0.0 for 0.0, so both must give the same text: + 0.0 makes them.
+    return Blob(Filler("constant", value=value + 0.0), lr_mult=2.0, decay_mult=0.0)
 
 
 def _convolution(values: Values) -> Convolution:

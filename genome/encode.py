@@ -18,14 +18,13 @@ from ribosome.genome.ops import (
     Concat,
     Convolution,
     Dropout,
-    Filler,
     GlobalPooling,
     InnerProduct,
     Jitter,
     Op,
     Pooling,
 )
-from ribosome.genome.parameters import ACTIVATIONS, SECTIONS
+from ribosome.genome.parameters import ACTIVATIONS, SECTIONS, filler_text
 from ribosome.genome.solver import Solver
 from ribosome.genome.space import Allele, Genes, Space
 from ribosome.genome.task import Task
@@ -105,7 +104,7 @@ def _layer(nodes: Sequence[Node]) -> Layer:
         case Convolution():
             pads = (op.pad_h, op.pad_w)
             window = (op.kernel_h, op.kernel_w, op.stride_h, op.stride_w, pads)
-            fillers = (_filler_text(op.weight.filler), _bias_value(nodes[0]))
+            fillers = (filler_text(op.weight.filler), _bias_value(nodes[0]))
             values = (op.num_output, *window, *fillers, dropout, activation)
             return Layer("convolution", values)
         case Pooling():
@@ -118,7 +117,7 @@ def _layer(nodes: Sequence[Node]) -> Layer:
         case BatchNorm():
             return Layer("batch_norm", (op.fraction, activation))
         case InnerProduct():
-            fillers = (_filler_text(op.weight.filler), _bias_value(nodes[0]))
+            fillers = (filler_text(op.weight.filler), _bias_value(nodes[0]))
             values = (op.num_output, *fillers, dropout, activation)
             return Layer("inner_product", values)
     raise EncodeError(
@@ -135,7 +134,7 @@ def _inception(nodes: Sequence[Node]) -> Layer:
             "the six of an inception module"
         )
     widths = tuple(_convolution(node).num_output for node in convolutions)
-    filler = _filler_text(_convolution(convolutions[0]).weight.filler)
+    filler = filler_text(_convolution(convolutions[0]).weight.filler)
     return Layer("inception", (*widths, filler, _bias_value(convolutions[0])))
 
 
@@ -155,10 +154,6 @@ def _bias_value(node: Node) -> float:
     if isinstance(op, Convolution | InnerProduct) and op.bias is not None:
         return op.bias.filler.value
     raise EncodeError(f"{node.name} has no bias: every slot of a space has one")
-
-
-def _filler_text(filler: Filler) -> str:
-    return f"gaussian({filler.std:g})" if filler.kind == "gaussian" else filler.kind
 
 
 def _solver_settings(solver: Solver) -> list[tuple[str, str, Values]]:

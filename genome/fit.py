@@ -89,7 +89,8 @@ def fit(space: Space, genes: Genes, task: Task) -> Plan:
 def express(space: Space, plan: Plan, task: Task) -> Genes | None:
     """The canonical genes of a plan; None where the space cannot express it."""
     first = space.slots.start
-    slots = _express_slots(space, plan.layers, first, (task.height, task.width))
+    left = (task.height, task.width)
+    slots = _express_slots(space, plan.layers, first, left, set())
     if slots is None:
         return None
     try:
@@ -178,29 +179,38 @@ def _values(case: Case, chosen: tuple[int, ...]) -> Values:
 
 
 def _express_slots(
-    space: Space, layers: tuple[Layer, ...], slot: int, left: _Map
+    space: Space,
+    layers: tuple[Layer, ...],
+    slot: int,
+    left: _Map,
+    dead_ends: set[tuple[int, int]],
 ) -> list[tuple[int, ...]] | None:
     """The genes of the slots from ``slot`` on: every layer as early as it can stand.
 
     In a run of like slots the empty ones come last, so the search goes back only where
-    slots differ.
+    slots differ. It goes no way twice: ``dead_ends`` holds the slots, and how many layers
+    were to stand from there on, for which there is none. The map is the same each time.
     """
     if slot == space.slots.stop:
         return None if layers else []
+    if dead_ends and (slot, len(layers)) in dead_ends:
+        return None
     group = space.groups[slot]
     if layers:
         found = _express_layer(group, layers[0], left)
         if found is not None:
             genes, after = found
-            rest = _express_slots(space, layers[1:], slot + 1, after)
+            rest = _express_slots(space, layers[1:], slot + 1, after, dead_ends)
             if rest is not None:
                 return [genes, *rest]
     nothing = _express_nothing(group, left)
-    if nothing is None:
-        return None
-    stop = space.run_stop[slot]
-    rest = _express_slots(space, layers, stop, left)
-    return None if rest is None else [nothing] * (stop - slot) + rest
+    if nothing is not None:
+        stop = space.run_stop[slot]
+        rest = _express_slots(space, layers, stop, left, dead_ends)
+        if rest is not None:
+            return [nothing] * (stop - slot) + rest
+    dead_ends.add((slot, len(layers)))
+    return None
 
 
 @lru_cache(maxsize=_CACHE)

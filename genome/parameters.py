@@ -6,6 +6,7 @@ A parameter that a space file leaves out takes its default, and is no gene then.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from ribosome.genome.ops import ELU, Filler, Op, ReLU, Sigmoid, TanH
 from ribosome.genome.space import Allele
@@ -38,14 +39,23 @@ class Parameter:
 def parse_filler(text: str) -> Filler:
     """The filler that an allele names: xavier, msra, positive_unitball, gaussian(0.01).
 
-    Raises ValueError for anything else.
+    Raises ValueError for anything else. A filler has one text only, so that no two alleles
+    of a space mean the same.
     """
     if text in ("xavier", "msra", "positive_unitball"):
         return Filler(text)  # type: ignore[arg-type]
-    match = re.fullmatch(r"gaussian\((\d+(?:\.\d+)?)\)", text)
-    if match is None or float(match[1]) <= 0.0:
+    match = re.fullmatch(r"gaussian\(([0-9.]+)\)", text)
+    filler = Filler("gaussian", std=float(match[1]) if match else 0.0)
+    if filler.std <= 0.0 or filler_text(filler) != text:
         raise ValueError(text)
-    return Filler("gaussian", std=float(match[1]))
+    return filler
+
+
+def filler_text(filler: Filler) -> str:
+    """The allele that names a filler: what `parse_filler` reads it from."""
+    if filler.kind != "gaussian":
+        return filler.kind
+    return f"gaussian({Decimal(repr(filler.std)).normalize():f})"
 
 
 def _is_filler(value: Allele) -> bool:
@@ -82,7 +92,9 @@ _ALONG_W = Parameter(
     ascending=True,
 )
 _WEIGHT_FILLER = Parameter(
-    _is_filler, "xavier, msra, positive_unitball or gaussian(STD)", "xavier"
+    _is_filler,
+    "xavier, msra, positive_unitball or gaussian(STD) with STD as short as can be",
+    "xavier",
 )
 _BIAS = _real(-1000.0, 1000.0, 0.0)
 _DROPOUT = _real(0.0, 0.99, 0.0)
@@ -177,7 +189,11 @@ SECTIONS: dict[str, dict[str, dict[str, Parameter]]] = {
     },
     "training": {
         "training": {
-            "batch_size": _WIDTH,
+            # One image has no variance: batch normalisation cannot train on it.
+            "batch_size": Parameter(
+                lambda value: _count(value) and int(value) > 1,
+                "a whole number from 2 to 65536",
+            ),
             "weight_decay": _real(0.0, 10.0, 0.0),
             "clip_gradients": _real(0.0, 1e6, 0.0),
         }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from ribosome.genome.errors import ShapeError
 from ribosome.genome.network import Shape
 from ribosome.genome.ops import (
+    LRN,
     ChannelSlice,
     Concat,
     Convolution,
@@ -123,7 +124,8 @@ _RULES: dict[type, Callable[..., Shape]] = {
     Convolution: _convolution,
     Pooling: _pooling,
     GlobalPooling: _global_pooling,
+    LRN: _map,
     InnerProduct: _inner_product,
     Concat: _concat,
 }
-"""The ops that change the shape; every other one leaves it as it is."""
+"""The ops that change the shape or need a map; every other one leaves any as it is."""

@@ -60,9 +60,9 @@ class Schedule:
                 left = 1.0 - iteration / self.max_iterations
                 return self.base_lr * math.pow(left, self.power)
             case "sigmoid":
-                return self.base_lr / (
-                    1.0 + math.exp(-self.gamma * (iteration - self.stepsize))
-                )
+                exponent = -self.gamma * (iteration - self.stepsize)
+                # Beyond 709 math.exp raises, where Caffe's rate is 0.
+                return self.base_lr / (1.0 + math.exp(min(exponent, 709.0)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,8 +120,8 @@ class Space:
 
     @cached_property
     def genome_bytes(self) -> int:
-        """The length of every genome of it: the fewest bytes that hold its size."""
-        return ((self.size - 1).bit_length() + 7) // 8
+        """The length of every genome of it: the fewest bytes that hold its size, not none."""
+        return max(1, ((self.size - 1).bit_length() + 7) // 8)
 
     @cached_property
     def settings(self) -> tuple[int, ...]:

@@ -20,7 +20,6 @@
 allele costs no bits.
 """
 
-import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -36,6 +35,8 @@ from ribosome.genome.space import Allele, Case, Gene, Group, Space
 _NAME = "abcdefghijklmnopqrstuvwxyz0123456789_"
 _MOST_SLOTS = 256
 _MOST_ALLELES = 65536
+_MOST_POWER = 10_000
+_MOST_WEIGHT = 1e100  # so that their sum is finite
 
 
 def shipped_spaces() -> tuple[str, ...]:
@@ -65,7 +66,7 @@ def load_space(name_or_path: str) -> Space:
         )
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SpaceError(f"cannot read the space file {path}: {error}") from None
     return parse_space(text, source=str(path))
 
@@ -74,7 +75,8 @@ def parse_space(text: str, *, source: str) -> Space:
     """The space that a TOML text describes; ``source`` names it in errors."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Also a number with too many digits, and lists that are nested too deep.
         raise SpaceError(f"space file {source}: not valid TOML: {error}") from None
     return _Reader(source).space(document)
 
@@ -262,8 +264,8 @@ class _Reader:
                 )
             return tuple(float(weight) for weight in weights)
         power = fields.get("power", 0)
-        if type(power) not in (int, float) or not math.isfinite(power):  # type: ignore[arg-type]
-            self._fail(f"{place}: power must be a number")
+        if type(power) not in (int, float) or not abs(power) <= _MOST_POWER:  # type: ignore[arg-type]
+            self._fail(f"{place}: power must be a number of at most {_MOST_POWER}")
         if power == 0:
             return (1.0,) * len(alleles)
         if any(isinstance(a, str) or a <= 0 for a in alleles):
@@ -299,6 +301,5 @@ def _is_weight(value: object) -> bool:
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value > 0
+        and 0 < value <= _MOST_WEIGHT
     )

@@ -25,7 +25,7 @@ from ribosome.genome.ops import (
 from ribosome.genome.solver import Solver
 from ribosome.genome.task import Task
 from ribosome.genome.version import __version__
-from ribosome.templates.environment import template
+from ribosome.templates.environment import plain, template
 
 MODULE = "network.py"
 TRIAL = "trial.json"
@@ -91,6 +91,8 @@ class _Writer:
         self._shapes: dict[str, Shape] = {}
         self._variables: dict[str, str] = {}
         self._uses = Counter(name for node in network.nodes for name in node.inputs)
+        self._uses_left = self._uses.copy()
+        self._kept: set[str] = set()  # variables that a later node still reads
         self._forks: Counter[str] = Counter()
         self._titles = _titles(network)
         for node in network.nodes:
@@ -101,6 +103,7 @@ class _Writer:
         self._shapes[node.name] = node.shape
         if isinstance(node.op, Input):
             self._variables[node.name] = "x"
+            self._kept.add("x")
             return
         source = self._shapes[node.inputs[0]]
         made = constructor(node, source)
@@ -129,7 +132,9 @@ class _Writer:
         for part, blob in blobs:
             if blob is None:
                 continue
-            self.fill.append(filler(blob.filler)(f"self.{name}.{part}"))
+            self.fill += call(
+                *filler(blob.filler, f"self.{name}.{part}"), indent=_INDENT
+            )
             self.helpers.add(blob.filler.kind)
             if (blob.lr_mult, blob.decay_mult) != (1.0, 1.0):
                 pair = f"({blob.lr_mult}, {blob.decay_mult})"
@@ -137,16 +142,30 @@ class _Writer:
 
     def _variable(self, node: Node) -> str:
         """The variable that a node's output goes to: its input's, unless that is kept."""
+        source = node.inputs[0]
+        joins = isinstance(node.op, Concat)
+        if self._uses[source] == 1 and not joins:
+            return self._variables[source]
         inputs = [self._variables[name] for name in node.inputs]
-        if isinstance(node.op, Concat):
+        for name, read in zip(node.inputs, inputs, strict=True):
+            self._uses_left[name] -= 1
+            if not self._uses_left[name]:
+                self._kept.discard(read)
+        if joins:
             stem = inputs[0].rpartition("_")[0]
             together = all(name.rpartition("_")[0] == stem for name in inputs)
-            return stem if stem and together else inputs[0]
-        source = node.inputs[0]
-        if self._uses[source] == 1:
-            return inputs[0]
+            variable = stem if stem and together else inputs[0]
+        else:
+            variable = self._fork(source)
+        while variable in self._kept:
+            variable = self._fork(source)
+        self._kept.add(variable)
+        return variable
+
+    def _fork(self, source: str) -> str:
+        """The next variable beside that of a node."""
         self._forks[source] += 1
-        return f"{inputs[0]}_{self._forks[source]}"
+        return f"{self._variables[source]}_{self._forks[source]}"
 
     def _expression(self, node: Node, variable: str, source: Shape) -> list[str]:
         inputs = [self._variables[name] for name in node.inputs]
@@ -178,7 +197,7 @@ def _titles(network: Network) -> dict[str, str]:
         inception = "/" in node.name
         kind = "Inception" if inception else type(node.op).__name__
         shape = " x ".join(map(str, last[slot, tower].shape))
-        where = f"slot {slot}, tower {tower}" if cut else f"slot {slot}"
+        where = f"slot {slot}, tower {plain(tower)}" if cut else f"slot {slot}"
         titles[node.name] = f"# {where}: {kind}, leaves {shape}"
     titles[network.output.name] = "# the head"
     return titles

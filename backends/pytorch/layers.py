@@ -53,15 +53,15 @@ def constructor(node: Node, source: Shape) -> Constructor | None:
     return make(node.op, node, source)
 
 
-def filler(kind: Filler) -> Callable[[str], str]:
-    """The statement that fills a tensor, given its source."""
+def filler(kind: Filler, tensor: str) -> tuple[str, tuple[str, ...]]:
+    """The function that fills a tensor, and its arguments as source."""
     if kind.kind == "constant":
-        return lambda tensor: f"nn.init.constant_({tensor}, {kind.value!r})"
+        return "nn.init.constant_", (tensor, repr(kind.value))
     if kind.kind == "gaussian":
-        return lambda tensor: f"nn.init.normal_({tensor}, 0.0, {kind.std!r})"
+        return "nn.init.normal_", (tensor, "0.0", repr(kind.std))
     if kind.kind == "uniform":
-        return lambda tensor: f"nn.init.uniform_({tensor}, {kind.low!r}, {kind.high!r})"
-    return lambda tensor: f"{kind.kind}_({tensor})"
+        return "nn.init.uniform_", (tensor, repr(kind.low), repr(kind.high))
+    return f"{kind.kind}_", (tensor,)
 
 
 def _pair(h: int, w: int) -> str:

@@ -15,9 +15,13 @@ _RESERVED = frozenset(
         *("get_buffer", "get_extra_state", "get_parameter", "get_submodule", "half"),
         *("ipu", "load_state_dict", "modules", "mtia", "named_buffers", "parameters"),
         *("named_children", "named_modules", "named_parameters", "register_buffer"),
-        *("register_module", "register_parameter", "requires_grad_", "set_extra_state"),
+        *("register_backward_hook", "register_full_backward_hook", "T_destination"),
+        *("register_forward_hook", "register_forward_pre_hook"),
+        *("register_full_backward_pre_hook", "register_state_dict_pre_hook"),
+        *("register_load_state_dict_post_hook", "register_load_state_dict_pre_hook"),
+        *("register_state_dict_post_hook", "type", "xpu", "zero_grad"),
+        *("register_module", "register_parameter", "set_extra_state"),
         *("set_submodule", "share_memory", "state_dict", "to", "to_empty", "train"),
-        *("type", "xpu", "zero_grad"),
     }
 )
 """Attributes of nn.Module and of ours that a layer must not hide."""

@@ -52,7 +52,11 @@ def read_trial(folder: Path) -> Trial:
     for name, value in positive.items():
         if value < 1:
             raise Invalid(f"{path}: {name} is {value}; it must be 1 or more")
-    if training.max_iterations < 1 and training.time_limit_s <= 0.0:
+    if training.max_iterations < 0:
+        raise Invalid(
+            f"{path}: max_iterations is {training.max_iterations}; it must be 0 or more"
+        )
+    if training.max_iterations == 0 and training.time_limit_s <= 0.0:
         raise Invalid(f"{path}: no end; set max_iterations or time_limit_s")
     return trial
 

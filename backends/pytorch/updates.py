@@ -41,6 +41,9 @@ class Group:
     scalar: Tensor
 
 
+_SMALLEST_RATE = torch.finfo(torch.float32).tiny
+"""A rate below moves no parameter, and 1 / r is beyond float32."""
+
 Rule = Callable[[Solver, Group, list[Tensor], float, int], None]
 """Updates a group: its gradients, its rate, and the iteration, counted from 0."""
 
@@ -124,8 +127,9 @@ def sgd(
     is 1 / r here, and adds weight decay, r times as large, after that.
     """
     del iteration
-    if rate == 0.0:
+    if abs(rate) < _SMALLEST_RATE:
         # 1 / r has no value, and g times 0 is what it stands for.
+        rate = 0.0
         torch._foreach_zero_(gradients)
     torch._fused_sgd_(
         group.parameters,

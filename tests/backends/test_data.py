@@ -1,6 +1,7 @@
 """Data folders: finding, reading, and refusing what is damaged."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -110,7 +111,7 @@ def test_a_folder_without_data_json_is_refused(tmp_path: Path) -> None:
         find_data(str(tmp_path))
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '"format"', "\xff"])
+@pytest.mark.parametrize("text", ["{", "[1]", '"format"', "\xff", "[" * 100_000])
 def test_a_damaged_data_json_is_one_line(folder: Path, text: str) -> None:
     """What is not JSON, or not an object, is named as such."""
     (folder / "data.json").write_text(text, encoding="latin-1")
@@ -125,6 +126,9 @@ def test_a_damaged_data_json_is_one_line(folder: Path, text: str) -> None:
         ({"train": -1}, "train is -1"),
         ({"channels": "one"}, r"Expected `int`, got `str` - at `$.channels`"),
         ({"mean": [1.0, 2.0]}, "2 means for 1 channels"),
+        ({"mean": [math.nan]}, "mean and scale must be finite"),
+        ({"scale": math.inf}, "mean and scale must be finite"),
+        ({"scale": 0.0}, "scale not 0"),
         ({"class_names": ["a", "b", "c"]}, "3 class_names for 2 classes"),
     ],
 )

@@ -132,9 +132,13 @@ def test_parts_of_different_shapes_are_refused(tmp_path: Path) -> None:
 
 def test_images_that_are_all_one_grey_are_refused(tmp_path: Path) -> None:
     """Without any variance there is no scale, and nothing to learn."""
-    grey = part(np.full((4, 1, 2, 2), 7, np.uint8), [0, 1, 0, 1])
-    with pytest.raises(DataError, match="same value"):
-        write(tmp_path / "d", grey, grey)
+    for pixels in (
+        np.full((4, 1, 2, 2), 7, np.uint8),
+        np.full((100, 1, 7, 5), 0.1, np.float32),
+    ):
+        grey = part(pixels, [0, 1] * (len(pixels) // 2))
+        with pytest.raises(DataError, match="same value"):
+            write(tmp_path / "d", grey, grey)
 
 
 def test_no_validation_images_are_refused(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from ribosome.genome.codec import from_text, pack, space_named_by, to_text, unpack
 from ribosome.genome.errors import GenomeError
+from ribosome.genome.space import Space
 from ribosome.genome.space_file import load_space, parse_space, shipped_spaces
 from tests.genome.conftest import codes, genomes
+from tests.genome.space_files import spaces
 
 MENNDL = load_space("menndl")
 LENET = load_space("lenet")
@@ -50,6 +52,23 @@ def test_the_shortest_space_has_one_byte_less_than_one_genome_too_many() -> None
     """A space of 256 genomes takes one byte, one of 257 takes two."""
     assert _of_size(256).genome_bytes == 1
     assert _of_size(257).genome_bytes == 2
+
+
+def test_the_only_genome_of_a_space_has_a_text() -> None:
+    """A space of one genome needs no byte, but takes one: no genome is empty."""
+    space = _of_size(1)
+    assert space.genome_bytes == 1
+    genes = unpack(space, b"\0")
+    assert from_text(space, to_text(space, genes)) == genes
+
+
+@given(spaces(), st.data())
+def test_any_space_has_lossless_genomes(space: Space, data: st.DataObject) -> None:
+    """Bytes and text of every code of every space lead back to it."""
+    code = data.draw(codes(space))
+    genes = unpack(space, code)
+    assert pack(space, genes) == code
+    assert from_text(space, to_text(space, genes)) == genes
 
 
 @pytest.mark.parametrize("wrong", [b"", bytes(63), bytes(65)])

@@ -4,18 +4,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ribosome.genome.codec import unpack
 from ribosome.genome.decode import decode
 from ribosome.genome.encode import encode
 from ribosome.genome.fit import canonical, fit
+from ribosome.genome.network import Network
 from ribosome.genome.ops import Concat, Convolution, Pooling
+from ribosome.genome.space import Genes
 from ribosome.genome.space_file import load_space, parse_space
 from ribosome.genome.task import DIGITS, Task
+from ribosome.search.novelty import every
 from tests.genome.conftest import TASKS, genomes
+from tests.genome.space_files import spaces
 from tests.genome.write import write_genes
 
 MENNDL = load_space("menndl")
 LENET = load_space("lenet")
-SPACES = st.sampled_from([MENNDL, LENET])
+SPACES = st.one_of(st.sampled_from([MENNDL, LENET]), spaces())
 
 
 @given(st.data(), st.sampled_from(TASKS), SPACES)
@@ -169,6 +174,67 @@ def test_layers_move_only_to_slots_that_can_hold_them() -> None:
         source="mixed",
     )
     genes = ((0,), (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), (0, 0, 0), (0,), (0, 0, 0, 0))
+    assert canonical(space, genes, DIGITS) == genes
+
+
+def test_genomes_of_one_model_share_one_canonical_form() -> None:
+    """Of a whole space of odd alleles: as many canonical genomes as different models."""
+    space = parse_space(
+        """
+        name = "odd"
+        version = 1
+        [towers.one]
+        [towers.cut]
+        count = [2, 64]
+        merge = [1, 9]
+        [[slot]]
+        [slot.convolution]
+        num_output = [2]
+        kernel_h = [3, 7, 9]
+        kernel_w = ["same", 2]
+        stride_h = [2, 30]
+        pad = ["half_h", "none"]
+        [slot.inner_product]
+        num_output = [2]
+        [[slot]]
+        [slot.global_pooling]
+        [slot.pooling]
+        kernel_h = [1, 2, 8]
+        stride_w = ["same", 1, 3]
+        [solver.SGD]
+        base_lr = [0.1]
+        [training]
+        batch_size = [8]
+        """,
+        source="odd",
+    )
+    task = Task("small", 3, 7, 4, 2)
+    forms: dict[Network, set[Genes]] = {}
+    for genes in every(space.groups):
+        network = decode(space, genes, task).network
+        forms.setdefault(network, set()).add(canonical(space, genes, task))
+    assert all(len(form) == 1 for form in forms.values())
+    assert len(set.union(*forms.values())) == len(forms) < space.size / 2
+
+
+def test_slots_that_all_differ_are_searched_in_no_time() -> None:
+    """Layers that only the last 40 of 80 slots hold: the ways to try double with each slot."""
+    slots = [
+        f"[[slot]]\n{none}[slot.batch_norm]\nfraction = [0.5, 0.{100 + i}]\n"
+        for none in ("[slot.none]\n", "")
+        for i in range(40)
+    ]
+    space = parse_space(
+        "\n".join(
+            [
+                'name = "differ"\nversion = 1',
+                *slots,
+                "[solver.SGD]\nbase_lr = [0.1]\n[training]\nbatch_size = [8]",
+            ]
+        ),
+        source="differ",
+    )
+    genes = unpack(space, bytes(space.genome_bytes))
     assert canonical(space, genes, DIGITS) == genes
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from ribosome.genome.errors import ShapeError
 from ribosome.genome.ops import (
+    LRN,
     Blob,
     ChannelSlice,
     Concat,
@@ -86,6 +87,7 @@ def test_other_ops(
     [
         (_conv(3, 1, 0), [(60,)], "Convolution here: needs a map"),
         (GlobalPooling("MAX"), [(60,)], "needs a map"),
+        (LRN("ACROSS_CHANNELS", 3, 1.0, 0.75), [(60,)], "LRN here: needs a map"),
         (ChannelSlice(2, 4), [(3, 4, 5)], "cuts channels 2 to 4 of 3"),
         (Concat(), [(3, 4, 5), (3, 4, 6)], "differ beyond the channels"),
         (Concat(), [], "has no inputs"),

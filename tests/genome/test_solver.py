@@ -53,6 +53,13 @@ def test_sigmoid_is_half_at_its_fraction() -> None:
     assert _rate(policy, 400) < 0.01
 
 
+@pytest.mark.parametrize(("gamma", "ends"), [(-1e6, [0.5, 0.0]), (1e6, [0.0, 0.5])])
+def test_the_steepest_sigmoid_is_a_step(gamma: float, ends: list[float]) -> None:
+    """Where its exponential is beyond a float, the rate is 0, as in Caffe."""
+    policy = LearningRate("sigmoid", gamma=gamma, fraction=0.5)
+    assert [_rate(policy, i) for i in (0, 399)] == pytest.approx(ends)
+
+
 def test_a_very_short_run_has_steps_of_one_iteration() -> None:
     """A stepsize is never 0."""
     assert _rate(LearningRate("step", gamma=0.5, fraction=0.25), 0, length=1) == 0.5

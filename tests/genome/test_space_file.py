@@ -73,6 +73,14 @@ def test_cumulative_weights_end_at_one() -> None:
         ("version = 3", "version = 0", "version must be"),
         ('name = "mine"', 'name = "Mine!"', "name must be"),
         ('name = "mine"', 'name = "9"', "begin with a letter"),
+        ("weight = 2.0", f"weight = 1{'0' * 400}", "weight must be"),
+        ("power = -1", f"power = 1{'0' * 400}", "power must be"),
+        ("power = -1", "weights = [1e308, 1e308, 1e308, 1]", "4 positive numbers"),
+        ("repeat = 2", f"repeat = {'9' * 5000}", "not valid TOML"),
+        ("[8, 16]", "[" * 5000 + "]" * 5000, "not valid TOML"),
+        ("weight = 2.0", 'weight_filler = ["gaussian(0.10)"]', "as short as can be"),
+        ("weight = 2.0", 'weight_filler = ["gaussian(0)"]', "as short as can be"),
+        ("batch_size = [32]", "batch_size = [1]", "1 is not a whole number from 2"),
         ("[[slot]]", "[slots]", "unknown key 'slots'"),
         ("[training]", "[training", "not valid TOML"),
         ("base_lr = [0.01, 0.1]", "base_lr = [nan]", "nan is not a number from"),
@@ -97,6 +105,12 @@ def test_a_missing_space_file_is_an_error(tmp_path: Path) -> None:
     """A path to nothing says so."""
     with pytest.raises(SpaceError, match="cannot read the space file"):
         load_space(str(tmp_path / "none.toml"))
+
+
+def test_a_path_that_no_file_can_have_is_an_error() -> None:
+    """A NUL in a path is no file that is missing, but is said alike."""
+    with pytest.raises(SpaceError, match="cannot read the space file"):
+        load_space("\0.toml")
 
 
 def test_a_space_file_is_read_from_its_path(tmp_path: Path) -> None:

@@ -11,10 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ribosome.backends.pytorch.emit import emit, emit_module
+from ribosome.backends.pytorch.source import legal_names
 from ribosome.genome.decode import decode
 from ribosome.genome.errors import EmitError
 from ribosome.genome.network import Model, Network, Node
-from ribosome.genome.ops import InnerProduct, Input
+from ribosome.genome.ops import (
+    Blob,
+    ChannelSlice,
+    Concat,
+    Convolution,
+    Filler,
+    InnerProduct,
+    Input,
+)
+from ribosome.genome.shapes import infer
 from ribosome.genome.solver import LearningRate, Solver
 from ribosome.genome.space_file import load_space
 from ribosome.genome.task import DIGITS, Task
@@ -184,6 +194,82 @@ def test_layers_of_one_legal_name_stay_apart() -> None:
     solver = Solver("SGD", 0.1, LearningRate(), 8)
     network = build(emit_module(Model(Network(nodes), solver), DIGITS))
     assert list(dict(network.named_children())) == ["a_b", "a_b_2"]
+
+
+MAP = (2, 5, 5)
+
+
+@st.composite
+def branching(draw: st.DrawFn) -> Network:
+    """Convolutions, slices and concats, each of any nodes before it."""
+    nodes = [Node("data", Input(*MAP), (), MAP)]
+    blob = Blob(Filler("gaussian", std=1 / 3))
+    for number in range(draw(st.integers(1, 9))):
+        ops = (
+            Convolution(2, 3, 3, 1, 1, 1, 1, blob, None),
+            ChannelSlice(0, 1),
+            Concat(),
+        )
+        op = draw(st.sampled_from(ops))
+        many = draw(st.integers(1, 3)) if isinstance(op, Concat) else 1
+        read = draw(st.lists(st.sampled_from(nodes), min_size=many, max_size=many))
+        shape = infer(op, [node.shape for node in read])
+        names = tuple(node.name for node in read)
+        nodes.append(
+            Node(f"{number} of a long, long, long, long name", op, names, shape)
+        )
+    last = nodes[-1]
+    nodes.append(Node("head", InnerProduct(3, blob, blob), (last.name,), (3,)))
+    return Network(tuple(nodes))
+
+
+@settings(max_examples=60)
+@given(branching())
+def test_branches_read_what_the_nodes_name(network: Network) -> None:
+    """No variable is written over while a later node reads it: skips, concats of concats."""
+    solver = Solver("SGD", 0.1, LearningRate(), 8)
+    module = build(emit_module(Model(network, solver), Task("skips", *MAP, 3)))
+    names = legal_names(node.name for node in network.nodes)
+    x = torch.rand(2, *MAP)
+    left = {"data": x}
+    for node in network.nodes[1:]:
+        read = [left[name] for name in node.inputs]
+        if isinstance(node.op, Concat):
+            left[node.name] = torch.cat(read, dim=1)
+        elif isinstance(node.op, ChannelSlice):
+            left[node.name] = read[0][:, node.op.begin : node.op.end]
+        else:
+            flat = read[0].flatten(1) if node.name == "head" else read[0]
+            left[node.name] = module.get_submodule(names[node.name])(flat)
+    assert torch.equal(module(x), left["head"])
+
+
+def test_long_names_and_numbers_are_formatted(tmp_path: Path) -> None:
+    """Ruff's format of a filler's line that does not fit."""
+    weight = Blob(Filler("uniform", low=-1 / 3, high=1 / 3))
+    nodes = (
+        Node("data", Input(1, 8, 8), (), (1, 8, 8)),
+        Node("9" * 60, InnerProduct(10, weight, None), ("data",), (10,)),
+    )
+    solver = Solver("SGD", 0.1, LearningRate(), 8)
+    path = tmp_path / "network.py"
+    path.write_text(emit_module(Model(Network(nodes), solver), DIGITS))
+    ruff = [sys.executable, "-m", "ruff", "format", "--check", "--isolated", str(path)]
+    assert subprocess.run(ruff, capture_output=True).returncode == 0
+
+
+def test_a_layer_name_cannot_inject_code() -> None:
+    """A name behind a slot's comment stays in the comment."""
+    blob = Blob(Filler("xavier"))
+    nodes = (
+        Node("data", Input(1, 8, 8), (), (1, 8, 8)),
+        Node("cut", ChannelSlice(0, 1), ("data",), (1, 8, 8)),
+        Node("a_\nimport os", InnerProduct(10, blob, None), ("cut",), (10,), slot=1),
+        Node("head", InnerProduct(10, blob, None), ("a_\nimport os",), (10,)),
+    )
+    solver = Solver("SGD", 0.1, LearningRate(), 8)
+    source = emit_module(Model(Network(nodes), solver), DIGITS)
+    assert "\nimport os" not in source
 
 
 def test_a_network_for_another_task_is_refused() -> None:

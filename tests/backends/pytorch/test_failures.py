@@ -182,6 +182,7 @@ def test_the_parser_learns_of_a_failure(
         ({"solver": {"batch_size": 0}}, "batch_size is 0"),
         ({"solver": {"type": "Lion"}}, "Lion"),
         ({"max_iterations": 0}, "no end"),
+        ({"max_iterations": -1, "time_limit_s": 1.0}, "max_iterations is -1"),
         ({"precision": "half"}, "auto, single or mixed"),
         ({"data_folder": Path("no/such/folder")}, "no/such/folder"),
         ({"classes": 3}, "labels from 0 to 3"),

@@ -112,6 +112,9 @@ SOLVERS = {
     "SGD, a rate that steps": Solver(
         "SGD", 0.1, LearningRate("step", gamma=0.1, fraction=0.3), 1, momentum=0.95
     ),
+    "SGD, a rate that falls to nothing": Solver(
+        "SGD", 0.1, LearningRate("step", gamma=1e-6, fraction=0.1), 1, momentum=0.9
+    ),
     "Nesterov": Solver("Nesterov", 0.1, FALLING, 1, momentum=0.9, weight_decay=0.02),
     "Adam": Solver("Adam", 0.1, FALLING, 1, momentum=0.9, weight_decay=0.02),
     "Adam, a large delta": Solver(
