@@ -76,13 +76,11 @@ def fit(space: Space, genes: Genes, task: Task) -> Plan:
     towers, merge = 1, 0
     settings = []
     for position in space.settings:
-        group, chosen = space.groups[position], genes[position]
-        case = group.cases[chosen[0]]
-        values = _values(case, chosen)
-        if group.name != "towers":
-            settings.append((group.name, case.name, values))
-        elif case.name == "cut":
-            towers, merge = _cut(values, len(layers), task)
+        setting = _setting(space.groups[position], genes[position])
+        if setting[0] != "towers":
+            settings.append(setting)
+        elif setting[1] == "cut":
+            towers, merge = _cut(setting[2], len(layers), task)
     return Plan(tuple(layers), towers, merge, tuple(settings))
 
 
@@ -94,9 +92,12 @@ def express(space: Space, plan: Plan, task: Task) -> Genes | None:
     if slots is None:
         return None
     try:
+        settings = {group: (case, values) for group, case, values in plan.settings}
         others = [
-            _express_setting(space.groups[position], plan, task)
-            for position in space.settings
+            _express_towers(group, plan, task)
+            if group.name == "towers"
+            else _express_setting(group, *settings[group.name])
+            for group in space.other_groups
         ]
     except KeyError:
         return None
@@ -170,6 +171,13 @@ def _cut(values: Sequence[Allele], layers: int, task: Task) -> tuple[int, int]:
     """Towers and the layer that they merge behind: (1, 0) where nothing is cut."""
     towers, merge = min(int(values[0]), task.channels), min(int(values[1]), layers)
     return (towers, merge) if towers > 1 and merge > 0 else (1, 0)
+
+
+@lru_cache(maxsize=_CACHE)
+def _setting(group: Group, chosen: tuple[int, ...]) -> tuple[str, str, Values]:
+    """A group that is no slot: its name, its case and its parameters."""
+    case = group.cases[chosen[0]]
+    return group.name, case.name, _values(case, chosen)
 
 
 def _values(case: Case, chosen: tuple[int, ...]) -> Values:
@@ -280,11 +288,10 @@ def _express_nothing(group: Group, left: _Map) -> tuple[int, ...] | None:
     return None
 
 
-def _express_setting(group: Group, plan: Plan, task: Task) -> tuple[int, ...]:
-    if group.name == "towers":
-        return _express_towers(group, plan, task)
-    name, values = next((c, v) for g, c, v in plan.settings if g == group.name)
-    which = group.which[name]
+@lru_cache(maxsize=_CACHE)
+def _express_setting(group: Group, case: str, values: Values) -> tuple[int, ...]:
+    """The alleles of a group that is no slot. KeyError where one is missing."""
+    which = group.which[case]
     genes = group.cases[which].genes
     found = [gene.position[value] for gene, value in zip(genes, values, strict=True)]
     return (which, *found)

@@ -129,6 +129,11 @@ class Space:
         return tuple(i for i in range(len(self.groups)) if i not in self.slots)
 
     @cached_property
+    def other_groups(self) -> tuple[Group, ...]:
+        """The groups that are no slots."""
+        return tuple(self.groups[i] for i in self.settings)
+
+    @cached_property
     def run_stop(self) -> dict[int, int]:
         """For each slot's index the end of the run that it stands in."""
         return {slot: run.stop for run in self.runs for slot in run}

@@ -27,18 +27,21 @@ def imported(path: Path, *, at_import: bool) -> set[str]:
     """The modules that a file names in imports; ``at_import``: outside functions only."""
     found: set[str] = set()
     waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    later = (ast.FunctionDef, ast.AsyncFunctionDef) if at_import else ()
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             found.add(node.module or "")
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue
-        elif at_import and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        elif isinstance(node, later) or _for_types_only(node):
             continue
         waiting += ast.iter_child_nodes(node)
     return found
+
+
+def _for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 @pytest.mark.parametrize("room", MAY_IMPORT)
