@@ -103,7 +103,7 @@ def test_a_silent_trainer_is_ended(bench: Bench) -> None:
     """Without a line for the stall limit a trial ends, though it ignores SIGTERM."""
     verdict = bench.run("hangs", limits=Limits(stall_s=0.2)).verdict
     assert verdict.ending == "timeout"
-    assert verdict.message == "no line of log for 0.2 s; alive"
+    assert verdict.message == "no line of log for 0.2 s; its log ends: alive"
 
 
 def test_output_without_a_line_is_silence(bench: Bench) -> None:
@@ -115,7 +115,7 @@ def test_a_trainer_that_prints_forever_is_ended(bench: Bench) -> None:
     """The wall limit holds for a trainer that never pauses."""
     verdict = bench.run("prints_forever", limits=Limits(wall_s=0.3)).verdict
     assert verdict.ending == "timeout"
-    assert verdict.message.startswith("not done after 0.3 s; tick")
+    assert verdict.message.startswith("not done after 0.3 s; its log ends: tick")
 
 
 def test_a_flood_of_log_leaves_the_worker_free(bench: Bench) -> None:
