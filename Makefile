@@ -9,7 +9,7 @@ ROOMS := genome templates backends search runner tools
 RUN ?= runs/digits-$(shell date +%Y%m%d-%H%M%S)
 
 search: $(READY) ## a search on handwritten digits, over MPI: a master and two workers
-	$(BIN)/ribosome search examples/digits.toml -o $(RUN) --mpi 3
+	$(BIN)/ribosome search examples/digits.toml -o $(RUN) --mpi 3 --set search.evaluations=80
 
 test: $(READY) ## every test
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
