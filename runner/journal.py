@@ -12,6 +12,7 @@ fastest mode that survives a power cut undamaged: 46 us for the commit of one re
 0.8 ms and more for one that is. The kill of a process loses nothing in any of these modes.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -98,9 +99,12 @@ class Journal:
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.execute("PRAGMA wal_autocheckpoint = 10000")
             self._step = self._last_step() if self.meta else 0
-        except BaseException:
+            self._file = self._path.stat()
+        except BaseException as error:
             self._database.close()
             self._lock.release()
+            if isinstance(error, sqlite3.Error):
+                raise damaged(self._path, error) from None
             raise
         self._proposed: list[tuple[object, ...]] = []
         self._started: dict[int, tuple[int, float]] = {}
@@ -194,6 +198,22 @@ class Journal:
         self._proposed.clear()
         self._started.clear()
         self._finished.clear()
+
+    def check_in_place(self) -> None:
+        """Raise RunError if the file is not in its folder any more.
+
+        Nothing else would tell: what is written to a file that was removed is lost without
+        an error.
+        """
+        try:
+            in_place = os.path.samestat(self._file, self._path.stat())
+        except OSError:
+            in_place = False
+        if not in_place:
+            raise RunError(
+                f"{self._path}: was moved or removed while the search was writing to it; "
+                "start another run, or put it back and go on with --resume"
+            )
 
     def replay(self) -> Iterator[tuple[str, Record]]:
         """The run so far: ("asked" or "told", the trial as it is now), in order."""

@@ -56,7 +56,13 @@ class LocalTransport:
         events: list[Event] = []
         while self._due:
             worker = self._due.popleft()
-            child = self._children[worker] = _Child(self._log)
+            try:
+                child = self._children[worker] = _Child(self._log)
+            except OSError as error:
+                raise RunError(
+                    f"worker {worker} cannot be started: {error}; take fewer "
+                    "(runner.workers), or make room"
+                ) from None
             self._watch(worker, child)
             events.append(Joined(worker))
         for key, mask in self._selector.select(0.0 if events else timeout):

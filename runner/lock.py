@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from ribosome.genome.errors import RunError
@@ -14,13 +15,18 @@ class FolderLock:
     """Holds a run folder for this process, until `release` or the process's end.
 
     Raises RunError, with host and pid of the holder, if another master has the folder.
-    The lock must outlive a SIGKILL of nobody: it is the kernel's, not the file's.
+    A killed holder leaves no lock behind: it is the kernel's, not the file's.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = os.open(
-            folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644
-        )
+        path = folder / LOCK
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise RunError(
+                f"{path}: cannot be opened: {error.strerror}; a search must be able to "
+                "write to its folder"
+            ) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -36,10 +42,10 @@ class FolderLock:
                 f"{folder}: this file system cannot lock files ({error.strerror}); "
                 "take a folder on another one"
             ) from None
-        os.ftruncate(self._file, 0)
-        os.pwrite(
-            self._file, f"host {socket.gethostname()}, pid {os.getpid()}\n".encode(), 0
-        )
+        holder = f"host {socket.gethostname()}, pid {os.getpid()}\n"
+        with suppress(OSError):  # a full disk: the journal will say so
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, holder.encode(), 0)
 
     def release(self) -> None:
         """Let another master have the folder."""

@@ -132,6 +132,8 @@ class Master:
         self._outbox.append((worker, encode(setup)))
 
     def _hear(self, worker: int, report: Report) -> None:
+        if not report.events:
+            self._queues.settle(worker)
         for event in report.events:
             if isinstance(event, Started):
                 self._journal.start(event.trial, worker, event.at)
@@ -208,6 +210,7 @@ class Master:
 
     def _update(self) -> None:
         self._updated = time.monotonic()
+        self._journal.check_in_place()
         self._observer.update(
             self._tally.status(
                 running=self._queues.running, workers=len(self._queues.workers)

@@ -34,7 +34,7 @@ def join_world() -> "MPI.Intracomm | None":
     load. Only the first of them says so; the others exit with code 1.
     """
     launched = launched_ranks()
-    if launched == 1:
+    if launched <= 1:
         return None
     try:
         with warnings.catch_warnings():

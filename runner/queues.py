@@ -35,6 +35,7 @@ class Queues:
         self._backlog = backlog
         self._queues: dict[int, deque[Handed]] = {}
         self._tries: dict[int, int] = {}
+        self._settled: set[int] = set()
 
     @property
     def workers(self) -> list[int]:
@@ -52,6 +53,10 @@ class Queues:
     def join(self, worker: int) -> None:
         """A worker is there, with nothing to do."""
         self._queues[worker] = deque()
+
+    def settle(self, worker: int) -> None:
+        """A worker has said that it is ready: it runs what it was given."""
+        self._settled.add(worker)
 
     def fill(self, worker: int, bar: float, *, depth: int) -> Iterator[Handed]:
         """Trials for a worker until it has ``depth``, or until there are no more."""
@@ -77,14 +82,15 @@ class Queues:
         """A worker is gone: its trials go back to the front of the backlog.
 
         The one that ran is charged with it, and returned instead once it has been charged
-        twice.
+        twice. A worker that never was ready ran none.
         """
         queue = self._queues.pop(worker)
         hopeless = None
-        if queue:
+        if queue and worker in self._settled:
             number = queue[0].trial.number
             self._tries[number] = self._tries.get(number, 0) + 1
             if self._tries[number] == _TRIES:
                 hopeless = queue.popleft()
+        self._settled.discard(worker)
         self._backlog.extendleft(handed.trial for handed in reversed(queue))
         return hopeless

@@ -182,5 +182,10 @@ def _counted(
 def _write(path: Path, text: str) -> None:
     """Replace a file in one step."""
     draft = path.with_suffix(".draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be written: {error.strerror}; make room or mend the disk"
+        ) from None

@@ -42,8 +42,22 @@ TABLES = (
 )
 
 
+_OUTSIDE = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,  # also a reader's, where a kill left a write half done
+)
+"""Errors that do not come from what stands in the file."""
+
+
 def damaged(path: Path, why: object) -> RunError:
     """The error of a journal that cannot be read, for whatever reason."""
+    if isinstance(why, sqlite3.Error) and why.sqlite_errorcode & 0xFF in _OUTSIDE:
+        return RunError(
+            f"{path}: cannot be read or written now: {why}; if the search was killed, go "
+            "on with --resume; else make room, or try again later"
+        )
     return RunError(
         f"{path}: is no journal, or a damaged one: {why}; put back a copy of it, or start "
         "another run"

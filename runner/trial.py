@@ -10,6 +10,7 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,4 +178,5 @@ class Trial:
     def _release(self) -> None:
         self._close_pipe()
         self._news.close()
-        self._log.close()
+        with suppress(OSError):  # a full disk, which `poll` has told of
+            self._log.close()

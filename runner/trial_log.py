@@ -45,11 +45,11 @@ class TrialLog:
         """Complete the file; the last line, where it lacked its end."""
         if self._file.closed:
             return []
-        lines = self.feed(b"\n")
-        if self._dropped:
-            self._put(b"[%d bytes are left out here]\n" % self._dropped)
-        self._put(b"".join(self._tail))
-        self._file.close()
+        with self._file:
+            lines = self.feed(b"\n")
+            if self._dropped:
+                self._put(b"[%d bytes are left out here]\n" % self._dropped)
+            self._put(b"".join(self._tail))
         return lines
 
     def _grow(self, piece: bytes) -> None:

@@ -60,7 +60,7 @@ class Worker:
         self._setup: Setup | None = None
         self._queue: deque[Work] = deque()
         self._running: Work | None = None
-        self._began = 0.0
+        self._began = self._clock = 0.0
         self._stopping = False
         self._events: list[Started | Result | Left] = []
 
@@ -126,7 +126,7 @@ class Worker:
             begin = self._running is None
             work = self._running = self._running or self._queue.popleft()
             if begin:
-                self._began = time.time()
+                self._began, self._clock = time.time(), time.monotonic()
                 self._events.append(Started(work.trial, self._began))
             try:
                 if begin:
@@ -141,13 +141,12 @@ class Worker:
             self._running = None
 
     def _crash(self, work: Work, error: Exception) -> Result:
-        now = time.time()
         return Result(
             trial=work.trial,
             ending="crashed",
-            seconds=now - self._began,
+            seconds=time.monotonic() - self._clock,
             started_at=self._began,
-            finished_at=now,
+            finished_at=time.time(),
             message=self._describe(error),
         )
 

@@ -1,9 +1,10 @@
 """Where a network trains, and in which number format and memory layout.
 
-Mixed precision and channels_last are used where the device gains from them. A GPU with
-tensor cores gains from both: bfloat16 from compute capability 8 on, float16 with a scaled
-loss before. A CPU gains from channels_last alone: 1.2 to 1.6 times as many batches/s in
-bench/trainer.py, most on large maps.
+Mixed precision and channels_last are used where the device gains from them: on a GPU with
+tensor cores, bfloat16 from compute capability 8 on, float16 with a scaled loss before. A
+CPU would gain from channels_last alone, 1.05 to 1.66 times in bench/trainer.py, but torch
+2.13 (oneDNN, AVX-512) reads memory there that nobody wrote: for convolutions of one input
+channel whose stride is 1 down and 3 or more across. So a CPU has the default layout.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -53,7 +54,7 @@ def choose_device(gpu: int | None, precision: str) -> Device:
         raise Invalid(f"precision {precision!r}: it is auto, single or mixed")
     if gpu is None:
         half = torch.bfloat16 if precision == "mixed" else None
-        return Device(torch.device("cpu"), half, torch.channels_last)
+        return Device(torch.device("cpu"), half, torch.contiguous_format)
     count = torch.cuda.device_count()
     if not 0 <= gpu < count:
         raise Usage(

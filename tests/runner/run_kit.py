@@ -126,6 +126,8 @@ class Workers:
             if worker in self._broken:
                 events.append(self._say(worker, Left(self._broken[worker])))
                 self._queues.pop(worker)
+            else:
+                events.append(self._say(worker))
         for worker, queue in list(self._queues.items()):
             if worker in self._stopped:
                 del self._queues[worker]

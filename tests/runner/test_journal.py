@@ -1,6 +1,7 @@
 """The journal: what was committed is there, in order, for readers and after a kill."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -208,6 +209,40 @@ def test_a_refused_journal_lets_the_lock_go(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(RunError, match="is no journal"):
             Journal(tmp_path)
+
+
+def test_a_lock_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """A folder where no file can be opened for writing is a RunError."""
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(
+        RunError, match=r"lock: cannot be opened: .*write to its folder"
+    ):
+        Journal(tmp_path)
+
+
+def test_a_write_that_was_cut_off_is_no_damage(tmp_path: Path) -> None:
+    """What a kill left half written is read after --resume, and the error says so."""
+    work, left = tmp_path / "work", tmp_path / "left"
+    work.mkdir()
+    with closing(Journal(work)) as journal:
+        journal.create(config="{}")
+    with closing(sqlite3.connect(work / "journal.sqlite")) as database:
+        database.execute("PRAGMA cache_size = 1")
+        rows = [(str(key), "x" * 5000) for key in range(100)]
+        database.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+        shutil.copytree(work, left)
+    with pytest.raises(RunError, match=r"cannot be read .* now: .*--resume"):
+        read_trials(left)
+    with closing(Journal(left)) as mended:
+        assert mended.meta == {"schema": "1", "config": "{}"}
+
+
+def test_a_file_that_is_gone_is_noticed(journal: Journal, tmp_path: Path) -> None:
+    """SQLite would go on to write to a file that has no name any more."""
+    journal.check_in_place()
+    (tmp_path / "journal.sqlite").rename(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="was moved or removed"):
+        journal.check_in_place()
 
 
 def test_a_failed_write_says_what_to_do(journal: Journal) -> None:

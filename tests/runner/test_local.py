@@ -1,10 +1,12 @@
 """Workers as real processes of this machine."""
 
+import errno
 import os
 import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from run_kit import processes_with, wait_until
@@ -155,6 +157,24 @@ def test_workers_that_never_speak_are_an_error(
         pytest.raises(RunError, match=r"workers end before they begin.*workers\.log"),
     ):
         next_events(transport, 100)
+
+
+def test_a_worker_that_cannot_be_started_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a free descriptor the error says which worker, and what to do."""
+
+    def full() -> NoReturn:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("socket.socketpair", full)
+    with (
+        closing(LocalTransport(1, tmp_path)) as transport,
+        pytest.raises(
+            RunError, match=r"worker 1 .*Too many open files.*runner\.workers"
+        ),
+    ):
+        transport.poll(0.0)
 
 
 def test_what_a_worker_prints_is_in_the_log(

@@ -1,10 +1,13 @@
 """The master's loop, over workers that live in memory."""
 
 import os
+import shutil
 import signal
 import sqlite3
+from collections import deque
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -14,6 +17,8 @@ from ribosome.genome.errors import RunError
 from ribosome.runner.journal import Record, read_trials
 from ribosome.runner.messages import Report, Result, Setup, Stop, Work
 from ribosome.runner.observer import Interrupted
+from ribosome.runner.proposer import Candidate
+from ribosome.runner.queues import Queues
 
 
 def run(folder: Path, transport: Workers, **options: object) -> list[Record]:
@@ -175,6 +180,29 @@ def test_a_worker_that_cannot_work_is_done_without(tmp_path: Path) -> None:
     records = run(tmp_path, transport, observer=observer)
     assert {record.worker for record in records} == {2}
     assert observer.warnings == ["worker 1 on node7: no GPU"]
+
+
+def test_a_worker_that_never_was_ready_is_not_charged() -> None:
+    """A trial is not lost because workers ended before they could begin it."""
+    trial = Candidate(1, b"", "", 0, (), 0)
+    queues = Queues(SimpleNamespace(left=0), deque([trial]))  # type: ignore[arg-type]
+    for _ in range(3):
+        queues.join(1)
+        assert [handed.trial for handed in queues.fill(1, 0.0, depth=1)] == [trial]
+        assert queues.leave(1) is None
+
+
+def test_a_run_whose_folder_is_removed_is_an_error(tmp_path: Path) -> None:
+    """A search whose results go nowhere does not end as if all were well."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+
+    def remove(_worker: int, message: Setup | Work | Stop) -> None:
+        if isinstance(message, Work) and message.trial == 10:
+            shutil.rmtree(folder)
+
+    with pytest.raises(RunError, match="was moved or removed"):
+        run(folder, Workers(2, on_send=remove))
 
 
 def test_no_worker_left_is_an_error(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from run_kit import PROGRAM, RealRun, killed_at_the_end, wait_until
 
 from ribosome.genome.errors import RunError
 from ribosome.runner.journal import FILE, read_trials
+from ribosome.runner.mpi import join_world
 
 
 @pytest.fixture(scope="session")
@@ -139,6 +140,12 @@ def test_a_mismatched_mpiexec_is_named(run: RealRun) -> None:
     assert "mpiexec started 3 processes, but each is alone" in outputs[0].stderr
     assert [output.stderr for output in outputs[1:]] == ["", ""]
     assert not run.folder.exists()
+
+
+def test_an_empty_world_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A size of 0 left in the environment is no launch by mpiexec."""
+    monkeypatch.setenv("PMI_SIZE", "0")
+    assert join_world() is None
 
 
 def test_an_mpi_library_that_does_not_load_is_named(run: RealRun) -> None:

@@ -62,3 +62,12 @@ def test_a_new_run_begins_in_an_empty_folder(tmp_path: Path) -> None:
     run = open_run(Config(), tmp_path, resume=False, observer=Silent())
     with closing(run.journal):
         assert (tmp_path / "config.toml").exists()
+
+
+def test_a_config_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """A run that cannot keep its config does not begin, and says which file it was."""
+    with closing(open_run(Config(), tmp_path, resume=False, observer=Silent()).journal):
+        pass
+    (tmp_path / "config.draft").mkdir()
+    with pytest.raises(RunError, match=r"config\.toml: cannot be written"):
+        open_run(Config(), tmp_path, resume=True, observer=Silent())

@@ -62,6 +62,16 @@ def test_a_good_trial_is_ok(bench: Bench) -> None:
     assert outcome.seen.tested.accuracy == 0.75
 
 
+def test_a_log_that_cannot_be_written_does_not_stop_the_end(bench: Bench) -> None:
+    """On a full disk a trial tells of it once, and can be ended."""
+    (bench.folder / "log.txt").symlink_to("/dev/full")
+    trial = bench.start(argv=("/bin/sh", "-c", "printf 'line\nhalf'; sleep 1000"))
+    until(lambda: select.select([trial], [], [], 0)[0])
+    with pytest.raises(OSError, match="No space left"):
+        until(trial.poll)
+    trial.kill()
+
+
 def test_the_log_is_in_the_folder(bench: Bench) -> None:
     """All that the trainer printed stands in log.txt."""
     bench.run("exits", "3")

@@ -82,3 +82,12 @@ def test_closing_twice_is_harmless(path: Path) -> None:
     log.feed(b"half")
     log.close()
     assert log.close() == []
+
+
+def test_a_full_disk_is_told_of_once() -> None:
+    """A log that cannot be completed is closed all the same."""
+    log = TrialLog(Path("/dev/full"))
+    log.feed(b"half a line")
+    with pytest.raises(OSError, match="No space left"):
+        log.close()
+    assert log.close() == []

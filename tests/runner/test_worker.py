@@ -1,6 +1,7 @@
 """The worker's loop, with a master that is a list of messages."""
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable
 from math import inf, nan
@@ -222,3 +223,16 @@ def test_noop_depends_on_the_genome_alone() -> None:
         assert result is not None
         found.append((result.ending, result.fitness))
     assert found[0] == found[1]
+
+
+def test_a_clock_that_is_set_back_holds_up_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """How long a trial took does not depend on the time of day."""
+    evaluator = NoopEvaluator(seconds=0.01)
+    evaluator.start(Work(1, b"genome", 1))
+    monkeypatch.setattr("time.time", lambda: 1.0)
+    time.sleep(0.01)
+    result = evaluator.poll()
+    assert result is not None
+    assert result.seconds >= 0.01

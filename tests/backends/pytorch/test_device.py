@@ -12,9 +12,26 @@ from ribosome.backends.pytorch.endings import Invalid, Usage
     [("auto", "float32"), ("single", "float32"), ("mixed", "bfloat16")],
 )
 def test_a_cpu_is_mixed_only_if_it_is_told_so(precision: str, expected: str) -> None:
-    """It gains from channels_last, not from bfloat16."""
+    """It gains nothing from bfloat16, and is not always right in channels_last."""
     device = choose_device(None, precision)
-    assert (device.precision, device.layout) == (expected, torch.channels_last)
+    assert (device.precision, device.layout) == (expected, torch.contiguous_format)
+
+
+@pytest.mark.parametrize("stride", [(1, 3), (1, 5), (2, 3), (3, 1)])
+@pytest.mark.parametrize("kernel", [3, 6])
+def test_a_cpu_convolves_one_channel_rightly(
+    kernel: int, stride: tuple[int, int]
+) -> None:
+    """As in double precision, which goes through other code (wrong in channels_last)."""
+    device = choose_device(None, "auto")
+    torch.manual_seed(1)
+    layer = torch.nn.Conv2d(1, 16, kernel, stride=stride)
+    images = torch.randn(4, 1, 8, 8)
+    expected = layer.double()(images.double()).float()
+    layer = layer.float().to(memory_format=device.layout)
+    for _ in range(5):
+        found = layer(images.to(memory_format=device.layout))
+        assert torch.allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
