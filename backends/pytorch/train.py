@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ribosome.backends.pytorch.device import Device, choose_device
+from ribosome.backends.pytorch.device import Device, choose_device, fitted
 from ribosome.backends.pytorch.endings import (
     EXIT_CODES,
     INTERRUPTED,
@@ -103,12 +103,15 @@ def train(options: Options) -> None:
     device = choose_device(options.gpu, training.precision)
     _set_threads(training.threads)
     _seed(options.seed, device)
+    source = str(options.folder / NETWORK_FILE)
+    with blaming(source):
+        network = load_network(options.folder)
+    device = fitted(device, network)
     images, held_out = training_and_validation(
         trial.task, device.device, layout=device.layout
     )
-    source = str(options.folder / NETWORK_FILE)
     with blaming(source):
-        learner = Learner(load_network(options.folder), trial, images, device)
+        learner = Learner(network, trial, images, device)
     log(
         "start",
         torch=torch.__version__,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ribosome.backends.pytorch.device import choose_device
+from ribosome.backends.pytorch.device import choose_device, fitted
 from ribosome.backends.pytorch.endings import Invalid, Usage
 
 
@@ -12,9 +12,27 @@ from ribosome.backends.pytorch.endings import Invalid, Usage
     [("auto", "float32"), ("single", "float32"), ("mixed", "bfloat16")],
 )
 def test_a_cpu_is_mixed_only_if_it_is_told_so(precision: str, expected: str) -> None:
-    """It gains nothing from bfloat16, and is not always right in channels_last."""
+    """It gains from channels_last, not from bfloat16."""
     device = choose_device(None, precision)
-    assert (device.precision, device.layout) == (expected, torch.contiguous_format)
+    assert (device.precision, device.layout) == (expected, torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("layer", "layout"),
+    [
+        (torch.nn.Conv2d(1, 4, 3), torch.channels_last),
+        (torch.nn.Conv2d(2, 4, 3, stride=2), torch.channels_last),
+        (torch.nn.Conv2d(1, 4, 3, stride=(1, 2)), torch.contiguous_format),
+        (torch.nn.Conv2d(4, 4, 3, stride=2, groups=4), torch.contiguous_format),
+        (torch.nn.Linear(3, 4), torch.channels_last),
+    ],
+)
+def test_a_network_decides_the_layout_on_a_cpu(
+    layer: torch.nn.Module, layout: torch.memory_format
+) -> None:
+    """One input channel with a stride wants torch's default layout."""
+    network = torch.nn.Sequential(layer)
+    assert fitted(choose_device(None, "auto"), network).layout == layout
 
 
 @pytest.mark.parametrize("stride", [(1, 3), (1, 5), (2, 3), (3, 1)])
@@ -23,9 +41,9 @@ def test_a_cpu_convolves_one_channel_rightly(
     kernel: int, stride: tuple[int, int]
 ) -> None:
     """As in double precision, which goes through other code (wrong in channels_last)."""
-    device = choose_device(None, "auto")
     torch.manual_seed(1)
     layer = torch.nn.Conv2d(1, 16, kernel, stride=stride)
+    device = fitted(choose_device(None, "auto"), layer)
     images = torch.randn(4, 1, 8, 8)
     expected = layer.double()(images.double()).float()
     layer = layer.float().to(memory_format=device.layout)
