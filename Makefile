@@ -1,5 +1,5 @@
 # `make search` and `make test` need Python 3.11 or later, make and a C compiler; nothing else.
-.PHONY: search test lint types format golden check clean
+.PHONY: search test caffe lint types format golden check clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,6 +13,9 @@ search: $(READY) ## a search on handwritten digits, over MPI: a master and two w
 
 test: $(READY) ## every test
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+caffe: $(READY) ## a real Caffe, CPU only, kept in the user's cache, for the tests that need one
+	$(BIN)/python -m ribosome.tools.caffe_build $(ARGS)
 
 lint: $(READY) types ## ruff, its formatter, spelling
 	$(BIN)/ruff check .

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
-from ribosome.genome.network import Model
+from ribosome.backends.weights import Weights
+from ribosome.genome.network import Model, Network
 from ribosome.genome.task import Task
 
 Ending = Literal[
@@ -93,6 +95,14 @@ class Backend(Protocol):
         """
         ...
 
+    def prepare(self, task: Task) -> None:
+        """Make what every trial of a task needs, such as the images in a form of its own.
+
+        Called once by each worker before its first trial, perhaps by several at once.
+        Raises RibosomeError where it cannot be made.
+        """
+        ...
+
     def command(
         self, folder: str, *, gpu: int | None, seed: int, save: str = ""
     ) -> Command:
@@ -111,5 +121,36 @@ class Backend(Protocol):
         """What an exit code says, None where it says nothing beyond "failed".
 
         A negative code is the signal that ended the trainer.
+        """
+        ...
+
+
+@runtime_checkable
+class Portable(Protocol):
+    """A backend whose networks are used elsewhere, with weights from any other such one.
+
+    ``network_file`` is the main one of `emit_for_use`, ``weights_file`` the usual name of
+    a file of weights, ``readme`` the template of a text that says how both are used.
+    """
+
+    network_file: str
+    weights_file: str
+    readme: str
+
+    def emit_for_use(self, model: Model, task: Task) -> dict[str, str]:
+        """The files that compute a network without training it, path to text.
+
+        Raises UnsupportedOp for what the framework cannot say.
+        """
+        ...
+
+    def read_weights(self, path: Path, network: Network) -> Weights:
+        """The weights of a network from a file of the framework's. Raises ReadError."""
+        ...
+
+    def write_weights(self, path: Path, network: Network, weights: Weights) -> None:
+        """Write weights as the framework loads them, whole or not at all.
+
+        Raises ReadError where they are not the network's.
         """
         ...

@@ -70,6 +70,8 @@ class DataInfo:
             mean=self.mean,
             scale=self.scale,
             data=self.folder,
+            train=self.train,
+            val=self.val,
             training=training,
         )
 
@@ -145,7 +147,7 @@ def read_info(folder: str) -> DataInfo:
         )
     except msgspec.ValidationError as error:
         raise DataError(f"{path}: {error}; {_REMAKE}") from None
-    _check_info(info, path)
+    check_info(info, path)
     return info
 
 
@@ -184,7 +186,8 @@ def _open(folder: Path, part: str, kind: str, shape: tuple[int, ...]) -> Any:
     return array
 
 
-def _check_info(info: DataInfo, path: Path) -> None:
+def check_info(info: DataInfo, path: Path) -> None:
+    """What a ``data.json`` says fits together. Raises DataError, which names ``path``."""
     for field in ("channels", "height", "width", "classes", "train", "val"):
         if getattr(info, field) < 1:
             raise DataError(

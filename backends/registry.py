@@ -12,7 +12,11 @@ from importlib.metadata import entry_points
 from ribosome.backends.base import Backend
 from ribosome.genome.errors import ConfigError
 
-_OURS = {"pytorch": "ribosome.backends.pytorch.backend:PyTorch"}
+_OURS = {
+    "pytorch": "ribosome.backends.pytorch.backend:PyTorch",
+    "caffe": "ribosome.backends.caffe.backend:Caffe",
+    "nvcaffe": "ribosome.backends.caffe.backend:nvcaffe",
+}
 _GROUP = "ribosome.backends"
 
 

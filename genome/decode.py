@@ -1,16 +1,17 @@
 """Genes to Model: builds the network and solver that a plan stands for."""
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from ribosome.genome.codec import to_text
 from ribosome.genome.fit import Layer, Plan, Values, express, fit
 from ribosome.genome.network import Model, Network, Node, Shape
 from ribosome.genome.ops import (
+    ELU,
     LRN,
     BatchNorm,
     Blob,
-    ChannelSlice,
     Concat,
     Convolution,
     Dropout,
@@ -22,6 +23,9 @@ from ribosome.genome.ops import (
     Op,
     Pooling,
     ReLU,
+    Sigmoid,
+    Slice,
+    TanH,
 )
 from ribosome.genome.parameters import ACTIVATIONS, SECTIONS, parse_filler
 from ribosome.genome.shapes import infer
@@ -42,7 +46,7 @@ def decode(space: Space, genes: Genes, task: Task) -> Model:
         raise AssertionError("a plan that came from genes has no genes")
     return Model(
         network=_Builder(task).network(plan),
-        solver=_solver(plan),
+        solver=solver_of(plan.settings),
         genome=to_text(space, canonical),
         space=f"{space.name} {space.version}",
     )
@@ -71,85 +75,35 @@ class _Builder:
             last = self._add(f"concat{plan.merge}_0", Concat(), tuple(ends))
         for slot in range(plan.merge, len(plan.layers)):
             last = self._layer(plan.layers[slot], slot + 1, 0, last)
-        head = InnerProduct(task.classes, _weight("xavier"), _bias(0.0))
-        self._add("finalip", head, (last,))
+        self._add("finalip", head(task), (last,))
         return Network(tuple(self._nodes))
 
     def _cut(self, last: str, towers: int) -> list[str]:
-        channels = self._task.channels
-        borders = [tower * channels // towers for tower in range(towers + 1)]
         return [
-            self._add(f"data0_{t}", ChannelSlice(borders[t], borders[t + 1]), (last,))
-            for t in range(towers)
+            self._add(f"data0_{t}", Slice(*border), (last,))
+            for t, border in enumerate(borders(self._task.channels, towers))
         ]
 
     def _layer(self, layer: Layer, slot: int, tower: int, last: str) -> str:
         end = f"{slot}_{tower}"
-        values = layer.values
-        match layer.case:
-            case "convolution":
-                op: Op = _convolution(values)
-                last = self._add(f"conv{end}", op, (last,), slot)
-                last = self._companions(values[8], values[9], end, last, slot)
-            case "pooling":
-                last = self._add(f"pool{end}", Pooling(*values[:5]), (last,), slot)
-                last = self._companions(0.0, values[5], end, last, slot)
-            case "global_pooling":
-                last = self._add(f"pool{end}", GlobalPooling(*values), (last,), slot)
-            case "lrn":
-                last = self._add(f"norm{end}", _lrn(values), (last,), slot)
-            case "batch_norm":
-                op = BatchNorm(_SCALE, _SHIFT, fraction=float(values[0]))
-                last = self._add(f"bn{end}", op, (last,), slot)
-                last = self._companions(0.0, values[1], end, last, slot)
-            case "inception":
-                last = self._inception(values, end, last, slot)
-            case "inner_product":
-                width, filler, bias, dropout, activation = values
-                op = InnerProduct(int(width), _weight(filler), _bias(bias))
-                last = self._add(f"ip{end}", op, (last,), slot)
-                last = self._companions(dropout, activation, end, last, slot)
+        if layer.case == "inception":
+            return self._inception(layer_ops(layer), f"inception_{end}", last, slot)
+        shape = self._shapes[last]
+        for op in layer_ops(layer):
+            kind = type(op)
+            name = _NAMES[kind] + end
+            if kind in _SHAPING:
+                shape = infer(op, (shape,), name=name)
+            self._nodes.append(Node(name, op, (last,), shape, slot))
+            last = name
+        self._shapes[last] = shape
         return last
 
-    def _companions(
-        self, dropout: float, activation: str, end: str, last: str, slot: int
-    ) -> str:
-        if dropout:
-            last = self._add(f"drop{end}", Dropout(float(dropout)), (last,), slot)
-        if activation != "none":
-            name = "relu" if activation == "leaky_relu" else activation
-            last = self._add(f"{name}{end}", ACTIVATIONS[activation], (last,), slot)
-        return last
-
-    def _inception(self, values: Values, end: str, last: str, slot: int) -> str:
-        """GoogLeNet's module (Szegedy et al. 2014), as MENNDL has it."""
-        n1, n3_reduce, n3, n5_reduce, n5, projection, filler, bias = values
-        module = f"inception_{end}"
-
-        def conv(name: str, source: str, width: int, kernel: int) -> str:
-            pad = kernel // 2
-            op = Convolution(
-                width,
-                kernel,
-                kernel,
-                1,
-                1,
-                pad,
-                pad,
-                _weight(filler),
-                _bias(bias),
-            )
-            out = self._add(f"{module}/{name}", op, (source,), slot)
-            return self._add(f"{module}/relu_{name}", ReLU(), (out,), slot)
-
-        ones = conv("1x1", last, n1, 1)
-        threes = conv("3x3", conv("3x3_reduce", last, n3_reduce, 1), n3, 3)
-        fives = conv("5x5", conv("5x5_reduce", last, n5_reduce, 1), n5, 5)
-        pool = Pooling("MAX", 3, 3, 1, 1, 1, 1)
-        pooled = self._add(f"{module}/pool", pool, (last,), slot)
-        projected = conv("pool_proj", pooled, projection, 1)
-        parts = (ones, threes, fives, projected)
-        return self._add(f"{module}/output", Concat(), parts, slot)
+    def _inception(self, ops: tuple[Op, ...], module: str, last: str, slot: int) -> str:
+        for (part, reads), op in zip(_MODULE, ops, strict=True):
+            sources = tuple([f"{module}/{name}" for name in reads]) or (last,)
+            self._add(f"{module}/{part}", op, sources, slot)
+        return f"{module}/output"
 
     def _add(
         self, name: str, op: Op, inputs: tuple[str, ...], slot: int | None = None
@@ -160,11 +114,114 @@ class _Builder:
         return name
 
 
-def _solver(plan: Plan) -> Solver:
-    settings = {group: (case, values) for group, case, values in plan.settings}
-    kind, numbers = settings["solver"]
-    policy, shape = settings["learning_rate"]
-    batch_size, weight_decay, clip = settings["training"][1]
+@lru_cache(maxsize=16384)  # a child shares most of its layers with a parent
+def layer_ops(layer: Layer) -> tuple[Op, ...]:
+    """The ops of a layer in the order in which decode lays them down.
+
+    The layer's own op comes first, then its dropout and its activation where it has them.
+    The ops of an inception module stand branch by branch, in the order of the Concat's
+    inputs, which comes last.
+    """
+    values = layer.values
+    match layer.case:
+        case "convolution":
+            return (_convolution(values), *_companions(values[8], values[9]))
+        case "pooling":
+            return (Pooling(*values[:5]), *_companions(0.0, values[5]))
+        case "global_pooling":
+            return (GlobalPooling(*values),)
+        case "lrn":
+            return (_lrn(values),)
+        case "batch_norm":
+            norm = BatchNorm(_SCALE, _SHIFT, fraction=float(values[0]))
+            return (norm, *_companions(0.0, values[1]))
+        case "inner_product":
+            width, filler, bias, dropout, activation = values
+            dense = InnerProduct(int(width), _weight(filler), _bias(bias))
+            return (dense, *_companions(dropout, activation))
+        case "inception":
+            return _inception(values)
+    raise AssertionError(layer.case)
+
+
+def head(task: Task) -> InnerProduct:
+    """The inner product that every network ends in: one logit a class."""
+    return InnerProduct(task.classes, _weight("xavier"), _bias(0.0))
+
+
+def borders(channels: int, towers: int) -> tuple[tuple[int, int], ...]:
+    """The first channel of each tower, and the one behind its last."""
+    cuts = [tower * channels // towers for tower in range(towers + 1)]
+    return tuple(pairwise(cuts))
+
+
+_NAMES: dict[type, str] = {
+    Convolution: "conv",
+    Pooling: "pool",
+    GlobalPooling: "pool",
+    LRN: "norm",
+    BatchNorm: "bn",
+    InnerProduct: "ip",
+    Dropout: "drop",
+    ReLU: "relu",
+    ELU: "elu",
+    TanH: "tanh",
+    Sigmoid: "sigmoid",
+}
+
+_SHAPING = frozenset((Convolution, Pooling, GlobalPooling, InnerProduct))
+"""The ops of a slot that leave another shape than they take."""
+
+_MODULE: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("1x1", ()),
+    ("relu_1x1", ("1x1",)),
+    ("3x3_reduce", ()),
+    ("relu_3x3_reduce", ("3x3_reduce",)),
+    ("3x3", ("relu_3x3_reduce",)),
+    ("relu_3x3", ("3x3",)),
+    ("5x5_reduce", ()),
+    ("relu_5x5_reduce", ("5x5_reduce",)),
+    ("5x5", ("relu_5x5_reduce",)),
+    ("relu_5x5", ("5x5",)),
+    ("pool", ()),
+    ("pool_proj", ("pool",)),
+    ("relu_pool_proj", ("pool_proj",)),
+    ("output", ("relu_1x1", "relu_3x3", "relu_5x5", "relu_pool_proj")),
+)
+"""The parts of an inception module and what they read; (): the module's input."""
+
+
+def _inception(values: Values) -> tuple[Op, ...]:
+    """GoogLeNet's module (Szegedy et al. 2014), as MENNDL has it."""
+    n1, n3_reduce, n3, n5_reduce, n5, projection, filler, bias = values
+
+    def conv(width: int, kernel: int) -> tuple[Op, Op]:
+        window = (kernel, kernel, 1, 1, (kernel // 2, kernel // 2))
+        return _convolution((width, *window, filler, bias)), ReLU()
+
+    return (
+        *conv(n1, 1),
+        *conv(n3_reduce, 1),
+        *conv(n3, 3),
+        *conv(n5_reduce, 1),
+        *conv(n5, 5),
+        Pooling("MAX", 3, 3, 1, 1, 1, 1),
+        *conv(projection, 1),
+        Concat(),
+    )
+
+
+def _companions(dropout: float, activation: str) -> tuple[Op, ...]:
+    ops: tuple[Op, ...] = (Dropout(float(dropout)),) if dropout else ()
+    return ops if activation == "none" else (*ops, ACTIVATIONS[activation])
+
+
+def solver_of(settings: tuple[tuple[str, str, Values], ...]) -> Solver:
+    """The solver that a plan's settings stand for."""
+    chosen = {group: (case, values) for group, case, values in settings}
+    kind, numbers = chosen["solver"]
+    policy, shape = chosen["learning_rate"]
+    batch_size, weight_decay, clip = chosen["training"][1]
     fields: dict[str, Any] = {"type": kind}
     fields |= zip(SECTIONS["solver"][kind], map(float, numbers), strict=True)
     rate: dict[str, Any] = {"policy": policy}

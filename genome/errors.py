@@ -9,6 +9,7 @@
     ├── ShapeError          an op that its input does not fit
     ├── UnsupportedOp       an op that a backend has no code for
     ├── EmitError           text that a backend refuses to write
+    ├── ReadError           a network file that cannot be read
     ├── DataError           a data folder or a source that cannot be trained on
     ├── ConfigError         a config file or an option that is wrong
     └── RunError            a run that cannot start, go on or be read
@@ -30,7 +31,15 @@ class GenomeError(RibosomeError):
 
 
 class EncodeError(RibosomeError):
-    """A network that the space cannot express."""
+    """A network that the space cannot express.
+
+    ``problems`` says one by one, layer by layer, what it cannot; the message holds the
+    first few of them.
+    """
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
 
 
 class ShapeError(RibosomeError):
@@ -43,6 +52,10 @@ class UnsupportedOp(RibosomeError):
 
 class EmitError(RibosomeError):
     """Text that a backend refuses to write."""
+
+
+class ReadError(RibosomeError):
+    """A network file, or a file of weights, that cannot be read."""
 
 
 class DataError(RibosomeError):

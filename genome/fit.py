@@ -30,10 +30,10 @@ from ribosome.genome.task import Task
 Values = tuple[Any, ...]
 """What a case's parameters came to, in the order of its genes."""
 
-_Map = tuple[int, int]
+MapSize = tuple[int, int]
 """Height and width of what is left of the image; (0, 0) behind an inner product."""
 
-_FLAT: _Map = (0, 0)
+FLAT: MapSize = (0, 0)
 _CACHE = 16384
 """Layers that are kept as fitted: a child shares most of its slots with a parent."""
 
@@ -70,8 +70,8 @@ def fit(space: Space, genes: Genes, task: Task) -> Plan:
     for slot in space.slots:
         chosen = genes[slot]
         case = space.groups[slot].cases[chosen[0]]
-        if not _vanishes(case.name, left):
-            layer, left = _take(case, chosen, left)
+        if not vanishes(case.name, left):
+            layer, left = fit_layer(case, chosen, left)
             layers.append(layer)
     towers, merge = 1, 0
     settings = []
@@ -88,13 +88,16 @@ def express(space: Space, plan: Plan, task: Task) -> Genes | None:
     """The canonical genes of a plan; None where the space cannot express it."""
     first = space.slots.start
     left = (task.height, task.width)
-    slots = _express_slots(space, plan.layers, first, left, set())
+    if space.slots and space.run_stop[first] == space.slots.stop:
+        slots = _express_run(space, plan.layers, left)
+    else:
+        slots = _express_slots(space, plan.layers, first, left, set())
     if slots is None:
         return None
     try:
         settings = {group: (case, values) for group, case, values in plan.settings}
         others = [
-            _express_towers(group, plan, task)
+            express_towers(group, plan, task)
             if group.name == "towers"
             else _express_setting(group, *settings[group.name])
             for group in space.other_groups
@@ -112,16 +115,19 @@ def canonical(space: Space, genes: Genes, task: Task) -> Genes:
     return found
 
 
-def _vanishes(case: str, left: _Map) -> bool:
+def vanishes(case: str, left: MapSize) -> bool:
+    """Whether a slot of that case has no effect on a map of that size."""
     if case == "none":
         return True
     if case in ("inner_product", "batch_norm"):
         return False
-    return left == _FLAT or (case in ("pooling", "global_pooling") and left == (1, 1))
+    return left == FLAT or (case in ("pooling", "global_pooling") and left == (1, 1))
 
 
 @lru_cache(maxsize=_CACHE)
-def _take(case: Case, chosen: tuple[int, ...], left: _Map) -> tuple[Layer, _Map]:
+def fit_layer(
+    case: Case, chosen: tuple[int, ...], left: MapSize
+) -> tuple[Layer, MapSize]:
     """A slot's layer as fitted to the map, and the map behind it."""
     values = _values(case, chosen)
     if case.name == "convolution":
@@ -131,11 +137,11 @@ def _take(case: Case, chosen: tuple[int, ...], left: _Map) -> tuple[Layer, _Map]
     if case.name == "global_pooling":
         left = (1, 1)
     elif case.name == "inner_product":
-        left = _FLAT
+        left = FLAT
     return Layer(case.name, values), left
 
 
-def _fit_convolution(values: Values, left: _Map) -> tuple[Layer, _Map]:
+def _fit_convolution(values: Values, left: MapSize) -> tuple[Layer, MapSize]:
     width, kernel_h, kernel_w, stride_h, stride_w, pad, *rest = values
     k_h, k_w = _fit_kernel(kernel_h, kernel_w, left)
     along_h, along_w = PADS[str(pad)]
@@ -148,7 +154,7 @@ def _fit_convolution(values: Values, left: _Map) -> tuple[Layer, _Map]:
     return layer, (room_h // s_h + 1, room_w // s_w + 1)
 
 
-def _fit_pooling(values: Values, left: _Map) -> tuple[Layer, _Map]:
+def _fit_pooling(values: Values, left: MapSize) -> tuple[Layer, MapSize]:
     method, kernel_h, kernel_w, stride_h, stride_w, activation = values
     k_h, k_w = _fit_kernel(kernel_h, kernel_w, left)
     s_h = min(int(stride_h), _most_pooling_stride(k_h, left[0]))
@@ -158,7 +164,7 @@ def _fit_pooling(values: Values, left: _Map) -> tuple[Layer, _Map]:
     return layer, (-(-(left[0] - k_h) // s_h) + 1, -(-(left[1] - k_w) // s_w) + 1)
 
 
-def _fit_kernel(kernel_h: Allele, kernel_w: Allele, left: _Map) -> tuple[int, int]:
+def _fit_kernel(kernel_h: Allele, kernel_w: Allele, left: MapSize) -> tuple[int, int]:
     k_h = min(int(kernel_h), left[0])
     return k_h, min(k_h if kernel_w == SAME else int(kernel_w), left[1])
 
@@ -186,11 +192,30 @@ def _values(case: Case, chosen: tuple[int, ...]) -> Values:
     )
 
 
+def _express_run(
+    space: Space, layers: tuple[Layer, ...], left: MapSize
+) -> list[tuple[int, ...]] | None:
+    """The genes of slots that are all alike: the layers in order, then empty slots."""
+    group = space.groups[space.slots.start]
+    genes: list[tuple[int, ...]] = []
+    for layer in layers:
+        found = _express_layer(group, layer, left)
+        if found is None:
+            return None
+        genes.append(found[0])
+        left = found[1]
+    empty = len(space.slots) - len(layers)
+    nothing = _express_nothing(group, left) if empty > 0 else ()
+    if nothing is None or empty < 0:
+        return None
+    return [*genes, *[nothing] * empty]
+
+
 def _express_slots(
     space: Space,
     layers: tuple[Layer, ...],
     slot: int,
-    left: _Map,
+    left: MapSize,
     dead_ends: set[tuple[int, int]],
 ) -> list[tuple[int, ...]] | None:
     """The genes of the slots from ``slot`` on: every layer as early as it can stand.
@@ -223,11 +248,11 @@ def _express_slots(
 
 @lru_cache(maxsize=_CACHE)
 def _express_layer(
-    group: Group, layer: Layer, left: _Map
-) -> tuple[tuple[int, ...], _Map] | None:
+    group: Group, layer: Layer, left: MapSize
+) -> tuple[tuple[int, ...], MapSize] | None:
     """A layer's genes and the map behind it; None where the group cannot hold it."""
     which = group.which.get(layer.case)
-    if which is None or _vanishes(layer.case, left):
+    if which is None or vanishes(layer.case, left):
         return None
     case = group.cases[which]
     found = [
@@ -239,11 +264,11 @@ def _express_layer(
     if -1 in found:
         return None
     genes = (which, *found)
-    return genes, _take(case, genes, left)[1]
+    return genes, fit_layer(case, genes, left)[1]
 
 
-def _express_window(case: Case, layer: Layer, left: _Map, found: list[int]) -> None:
-    """Put the alleles that `_take` fits to a layer's kernels, strides and padding.
+def _express_window(case: Case, layer: Layer, left: MapSize, found: list[int]) -> None:
+    """Put the alleles that `fit_layer` fits to a layer's kernels, strides and padding.
 
     They stand in places 1 to 4 of both cases, kernel_h, kernel_w, stride_h, stride_w,
     and the padding in place 5. Where no allele does it, -1 stays.
@@ -275,15 +300,15 @@ def _express_size(
     if words and value == min(values[place - 1], most):
         return 0
     if found[place] == -1 and value == most:
-        # `_take` cuts off what is too much, so the first larger allele does it too.
+        # `fit_layer` cuts off what is too much, so the first larger allele does it too.
         larger = bisect_left(alleles, value, lo=int(words))
         return larger if larger < len(alleles) else -1
     return found[place] if value <= most else -1
 
 
-def _express_nothing(group: Group, left: _Map) -> tuple[int, ...] | None:
+def _express_nothing(group: Group, left: MapSize) -> tuple[int, ...] | None:
     for which, case in enumerate(group.cases):
-        if _vanishes(case.name, left):
+        if vanishes(case.name, left):
             return (which, *[0] * len(case.genes))
     return None
 
@@ -297,8 +322,8 @@ def _express_setting(group: Group, case: str, values: Values) -> tuple[int, ...]
     return (which, *found)
 
 
-def _express_towers(group: Group, plan: Plan, task: Task) -> tuple[int, ...]:
-    """The first case, count and merge that `fit` turns into the plan's."""
+def express_towers(group: Group, plan: Plan, task: Task) -> tuple[int, ...]:
+    """The first case, count and merge that `fit` turns into the plan's. KeyError: none."""
     for which, case in enumerate(group.cases):
         if case.name == "one":
             if plan.towers == 1:

@@ -3,6 +3,7 @@
 A parameter that a space file leaves out takes its default, and is no gene then.
 """
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,14 +27,45 @@ PADS = {"none": (0, 0), "half": (1, 1), "half_h": (1, 0), "half_w": (0, 1)}
 """The axes that are padded, by (kernel - 1) // 2 each."""
 
 
+Distance = Callable[[float, float], float]
+"""How far a value is from an allele: 0 where they are equal, inf where nothing is near."""
+
+
+def by_difference(value: float, allele: float) -> float:
+    """The distance of what adds: shares, exponents, offsets."""
+    return abs(value - allele)
+
+
+def by_ratio(value: float, allele: float) -> float:
+    """The distance of what multiplies: sizes, rates; numbers of two signs are never near."""
+    if value == allele:
+        return 0.0
+    if not value or not allele or (value > 0.0) != (allele > 0.0):
+        return math.inf
+    return abs(math.log(abs(value)) - math.log(abs(allele)))
+
+
+def by_limit(value: float, allele: float) -> float:
+    """The distance of limits, of which 0 is none: a large limit is nearest to it."""
+    return by_ratio(value or _NO_LIMIT, allele or _NO_LIMIT)
+
+
+_NO_LIMIT = 1e30
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a case: what its alleles may be, and its allele when left out."""
+    """A parameter of a case: what its alleles may be, and its allele when left out.
+
+    ``distance`` decides which allele is nearest to a value that has none; names have no
+    distance, and fillers one of their own (`ribosome.genome.nearest_layer`).
+    """
 
     check: Callable[[Allele], bool]
     wants: str
     default: Allele | None = None  # None: must be given
     ascending: bool = False
+    distance: Distance | None = None
 
 
 def parse_filler(text: str) -> Filler:
@@ -79,17 +111,22 @@ def _one_of(*names: str) -> Parameter:
     )
 
 
-def _real(low: float, high: float, default: float | None) -> Parameter:
-    return Parameter(_number(low, high), f"a number from {low:g} to {high:g}", default)
+def _real(
+    low: float, high: float, default: float | None, distance: Distance = by_difference
+) -> Parameter:
+    wants = f"a number from {low:g} to {high:g}"
+    return Parameter(_number(low, high), wants, default, distance=distance)
 
 
-_WIDTH = Parameter(_count, "a whole number from 1 to 65536")
-_ALONG_H = Parameter(_count, "a whole number from 1 to 65536", 1, ascending=True)
+_COUNT = "a whole number from 1 to 65536"
+_WIDTH = Parameter(_count, _COUNT, distance=by_ratio)
+_ALONG_H = Parameter(_count, _COUNT, 1, ascending=True, distance=by_ratio)
 _ALONG_W = Parameter(
     lambda value: value == SAME or _count(value),
     f'"{SAME}" or a whole number from 1 to 65536',
     SAME,
     ascending=True,
+    distance=by_ratio,
 )
 _WEIGHT_FILLER = Parameter(
     _is_filler,
@@ -106,7 +143,7 @@ _WINDOW = {
     "stride_h": _ALONG_H,
     "stride_w": _ALONG_W,
 }
-_BASE_LR = _real(1e-9, 1e3, None)
+_BASE_LR = _real(1e-9, 1e3, None, by_ratio)
 _MOMENTUM = _real(0.0, 0.9999, 0.9)
 
 SLOT_CASES: dict[str, dict[str, Parameter]] = {
@@ -128,8 +165,9 @@ SLOT_CASES: dict[str, dict[str, Parameter]] = {
             lambda value: _count(value) and int(value) % 2 == 1,
             "an odd whole number",
             5,
+            distance=by_ratio,
         ),
-        "alpha": _real(0.0, 1000.0, 1.0),
+        "alpha": _real(0.0, 1000.0, 1.0, by_ratio),
         "beta": _real(0.0, 10.0, 0.75),
     },
     "batch_norm": {"fraction": _real(0.0, 0.9999, 0.999), "activation": _ACTIVATION},
@@ -154,7 +192,7 @@ SLOT_CASES: dict[str, dict[str, Parameter]] = {
 """What a slot may hold. The order is that in which a table of layers lists them."""
 
 SECTIONS: dict[str, dict[str, dict[str, Parameter]]] = {
-    "input": {"input": {"jitter": _real(0.0, 10.0, 0.0)}},
+    "input": {"input": {"jitter": _real(0.0, 10.0, 0.0, by_ratio)}},
     "towers": {
         "one": {},
         "cut": {
@@ -178,12 +216,18 @@ SECTIONS: dict[str, dict[str, dict[str, Parameter]]] = {
     },
     "learning_rate": {
         "fixed": {},
-        "step": {"gamma": _real(1e-6, 1.0, 0.1), "fraction": _real(0.001, 1.0, 0.5)},
-        "exp": {"gamma": _real(1e-9, 1.0, 0.01)},
-        "inv": {"gamma": _real(0.0, 1e6, 1.0), "power": _real(0.0, 10.0, 0.75)},
+        "step": {
+            "gamma": _real(1e-6, 1.0, 0.1, by_ratio),
+            "fraction": _real(0.001, 1.0, 0.5),
+        },
+        "exp": {"gamma": _real(1e-9, 1.0, 0.01, by_ratio)},
+        "inv": {
+            "gamma": _real(0.0, 1e6, 1.0, by_ratio),
+            "power": _real(0.0, 10.0, 0.75),
+        },
         "poly": {"power": _real(0.0, 10.0, 1.0)},
         "sigmoid": {
-            "gamma": _real(-1e6, 1e6, -10.0),
+            "gamma": _real(-1e6, 1e6, -10.0, by_ratio),
             "fraction": _real(0.0, 1.0, 0.5),
         },
     },
@@ -193,9 +237,10 @@ SECTIONS: dict[str, dict[str, dict[str, Parameter]]] = {
             "batch_size": Parameter(
                 lambda value: _count(value) and int(value) > 1,
                 "a whole number from 2 to 65536",
+                distance=by_ratio,
             ),
-            "weight_decay": _real(0.0, 10.0, 0.0),
-            "clip_gradients": _real(0.0, 1e6, 0.0),
+            "weight_decay": _real(0.0, 10.0, 0.0, by_ratio),
+            "clip_gradients": _real(0.0, 1e6, 0.0, by_limit),
         }
     },
 }

@@ -11,14 +11,17 @@ class Training:
     passed (start-up and validation not counted), whichever comes first; 0: no such limit.
     ``precision`` "auto" is mixed where the device gains from it. ``threads`` are the
     trainer's CPU threads. ``display`` is the number of iterations between log lines.
+    ``precision`` "half" is mixed with arithmetic in half precision as well, which NVIDIA's
+    Caffe can do. ``data_layer`` is the form in which Caffe reads the images.
     """
 
     max_iterations: int = 300
     time_limit_s: float = 0.0
     test_batch_size: int = 256
     display: int = 50
-    precision: str = "auto"  # single, mixed
+    precision: str = "auto"  # single, mixed, half
     threads: int = 1
+    data_layer: str = "lmdb"  # hdf5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,8 @@ class Task:
 
     A trainer sees (pixel - mean) * scale, with one mean per channel, or none for zero:
     Caffe's transform_param. ``data`` is the data folder, empty where none is needed (to
-    show or to decode a genome).
+    show or to decode a genome); ``train`` and ``val`` are its numbers of images, 0 where
+    they are not known.
     """
 
     name: str
@@ -38,6 +42,8 @@ class Task:
     mean: tuple[float, ...] = ()
     scale: float = 1.0
     data: str = ""
+    train: int = 0
+    val: int = 0
     training: Training = Training()
 
     @property
@@ -46,5 +52,5 @@ class Task:
         return (self.channels, self.height, self.width)
 
 
-DIGITS = Task("digits", 1, 8, 8, 10, scale=0.0625)
+DIGITS = Task("digits", 1, 8, 8, 10, scale=0.0625, train=1437, val=360)
 """The default task where a command needs shapes only: scikit-learn's digits."""

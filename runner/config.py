@@ -50,6 +50,7 @@ class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     test_batch_size: Count = 256
     precision: str = "auto"
     threads: Count = 1
+    data_layer: str = "lmdb"  # how Caffe reads the images; or "hdf5"
 
 
 class SearchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,7 +91,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
-    ("training", "precision"): ("auto", "single", "mixed"),
+    ("training", "precision"): ("auto", "single", "mixed", "half"),
+    ("training", "data_layer"): ("lmdb", "hdf5"),
     ("search", "strategy"): tuple(STRATEGIES),
     ("search", "crossover_kind"): tuple(CROSSOVERS),
     ("search", "replacement"): tuple(REPLACEMENTS),

@@ -70,6 +70,7 @@ class TrialEvaluator:
             _training(self._config)
         )
         self._backend = backend(self._config.backend.name)
+        self._backend.prepare(self._task)
         gpus = visible_gpus(os.environ) if self._config.runner.gpus != "none" else ()
         self._gpu = gpu_of_worker(gpus, os.environ, worker=setup.worker)
         self._limits = limits(self._config)
@@ -223,6 +224,7 @@ def _training(config: Config) -> Training:
         test_batch_size=config.training.test_batch_size,
         precision=config.training.precision,
         threads=config.training.threads,
+        data_layer=config.training.data_layer,
     )
 
 

@@ -1,9 +1,22 @@
-"""What every test shares: a cache of its own, made once and kept under build/."""
+"""What every test shares: a cache of its own, kept under build/, and a real caffe."""
 
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from ribosome.backends.caffe.binary import VARIABLE, find_caffe
+from ribosome.genome.errors import ConfigError
+
+# Looked for before the cache is another, for `make caffe` leaves it in the user's. One that
+# is named and cannot be run is for the user to know, and no reason to skip.
+try:
+    os.environ[VARIABLE] = find_caffe()
+except ConfigError:
+    if os.environ.get(VARIABLE):
+        raise
+NO_CAFFE = f"no caffe binary: run `make caffe`, or set {VARIABLE}"
 
 os.environ["RIBOSOME_CACHE"] = str(Path(__file__).parents[1] / "build" / "test-cache")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,3 +25,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked ``caffe`` where there is none."""
+    if not os.environ.get(VARIABLE):
+        for item in items:
+            if item.get_closest_marker("caffe"):
+                item.add_marker(pytest.mark.skip(reason=NO_CAFFE))

@@ -65,7 +65,9 @@ def test_every_folder_with_modules_is_installed() -> None:
     assert packages == expected
 
 
-@pytest.mark.parametrize("heavy", ["torch", "sklearn", "mpi4py", "matplotlib", "PIL"])
+@pytest.mark.parametrize(
+    "heavy", ["torch", "sklearn", "mpi4py", "matplotlib", "PIL", "google", "cv2"]
+)
 def test_heavy_libraries_are_imported_only_where_they_are_needed(heavy: str) -> None:
     """No module of the command line's path imports them at its top."""
     trainer = TOP / "backends" / "pytorch"

@@ -20,6 +20,7 @@ COMMANDS = {
     "show": "Show the network of a genome: layers, shapes, costs, solver.",
     "decode": "Write the network of a genome as a framework's own source.",
     "encode": "Print the canonical genome of a network.",
+    "convert": "Convert a Caffe network and its weights to another framework.",
     "data": "List, inspect and convert data sets.",
     "search": "Search for the best network, as the file CONFIG says.",
     "results": "Print the results of a run, also while it runs.",

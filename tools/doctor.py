@@ -12,8 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+from ribosome.backends.caffe.binary import caffe_version, find_caffe
 from ribosome.backends.data import cache_folder
-from ribosome.genome.errors import RunError
+from ribosome.genome.errors import ConfigError, RunError
 from ribosome.tools.text import size
 
 State = Literal["ok", "missing", "note"]
@@ -27,6 +28,7 @@ _TORCH_CHECK = (
     "import torch; print(torch.__version__, torch.version.cuda, "
     "torch.cuda.device_count(), flush=True)"
 )
+_FOR_CAFFE = "only the backends caffe and nvcaffe train with it"
 _LEAST_FREE_BYTES = 1 << 30
 
 
@@ -144,6 +146,19 @@ def mpi() -> Finding:
     return Finding("MPI", "ok", f"{library}: two ranks see each other")
 
 
+def caffe() -> Finding:
+    """The caffe that trains for the Caffe backends, and its version."""
+    try:
+        program = find_caffe()
+    except ConfigError as error:
+        return Finding("Caffe", "note", "none", f"{_FOR_CAFFE}: {error}")
+    try:
+        number = caffe_version(program)
+    except ConfigError as error:
+        return Finding("Caffe", "note", f"{program} does not run", str(error))
+    return Finding("Caffe", "ok", f"{number}, {program}")
+
+
 def cores() -> Finding:
     """The cores that this process may use."""
     usable = len(os.sched_getaffinity(0))
@@ -232,6 +247,7 @@ _CHECKS: tuple[Callable[[], Finding], ...] = (
     memory,
     cache,
     gpus,
+    caffe,
     torch,
     mpi,
 )

@@ -8,64 +8,69 @@ same ones.
 import os
 import subprocess
 import tempfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ribosome.backends.base import Failed, Iteration, Tested
+from ribosome.backends.base import Failed, Iteration, Portable, Tested
 from ribosome.backends.data import DataInfo, find_data, read_info
 from ribosome.backends.registry import backend
 from ribosome.genome.decode import decode
-from ribosome.genome.errors import RunError
-from ribosome.genome.task import Training
+from ribosome.genome.errors import ReadError, RunError
+from ribosome.genome.network import Model
+from ribosome.genome.task import Task, Training
 from ribosome.runner.journal import Record, read_config, read_trials
+from ribosome.templates.environment import template
 from ribosome.tools.options import read_genome
 
 if TYPE_CHECKING:
     from ribosome.backends.base import Backend
     from ribosome.runner.config import Config
 
-WEIGHTS = "weights.pt"
 README = "README.md"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A network's source and its weights; ``accuracy`` is theirs, not an earlier one's."""
+    """Weights, as the backend that trained them keeps them, and their own accuracy."""
 
-    source: str
     weights: bytes
     accuracy: float
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder, the config that it was made with, and one trial of it."""
+    """A run folder, the config that it was made with, and one trial of it.
+
+    ``backend`` has trained the trial, ``target`` is what it is exported for.
+    """
 
     folder: Path
     config: "Config"
     trial: Record
     backend: "Backend"
+    target: Portable
 
 
-def open_trial(folder: Path, trial: int | None, backend_name: str | None) -> Run:
-    """A trial of a run, the best one by default.
+def open_trial(folder: Path, trial: int | None, target: str | None) -> Run:
+    """A trial of a run, the best one by default, to be exported for a backend.
 
-    Raises RunError where it does not exist, has not ended well, or was trained by
-    another backend than the one named.
+    Raises RunError where it does not exist, has not ended well, or where its weights
+    cannot be had for that backend.
     """
     trials = read_trials(folder)
     config = read_config(folder)
-    trained_by = config.backend.name
-    if backend_name is not None and backend_name != trained_by:
-        backend(backend_name)
-        raise RunError(
-            f"{folder}: its networks were trained by {trained_by}, and this version "
-            f"exports weights to no other backend: leave --backend {backend_name} out"
-        )
-    return Run(folder, config, _choose(trials, trial, folder), backend(trained_by))
+    trained_by = backend(config.backend.name)
+    wanted = backend(target or config.backend.name)
+    for each in (trained_by, wanted):
+        if not isinstance(each, Portable):
+            raise RunError(
+                f"the backend {each.name} has no way to export weights; see "
+                "ribosome.backends.base.Portable"
+            )
+    assert isinstance(wanted, Portable)
+    return Run(folder, config, _choose(trials, trial, folder), trained_by, wanted)
 
 
 def kept(run: Run) -> Trained | None:
@@ -73,24 +78,41 @@ def kept(run: Run) -> Trained | None:
     from ribosome.runner.trial_evaluator import TRIALS
     from ribosome.runner.trial_evaluator import WEIGHTS as KEPT_WEIGHTS
 
-    folder = run.folder / TRIALS / str(run.trial.trial)
+    path = run.folder / TRIALS / str(run.trial.trial) / KEPT_WEIGHTS
+    assert isinstance(run.backend, Portable)
     try:
-        source = (folder / run.backend.main_file).read_text(encoding="utf-8")
-        # torch's files are zip archives: one that was cut off has lost its directory.
-        with zipfile.ZipFile(folder / KEPT_WEIGHTS) as archive:
-            if archive.testzip() is not None:
-                return None
-        weights = (folder / KEPT_WEIGHTS).read_bytes()
-    except (FileNotFoundError, zipfile.BadZipFile):
+        run.backend.read_weights(path, _model(run).network)
+    except ReadError:
         return None
-    return Trained(source, weights, run.trial.fitness or 0.0)
+    return Trained(path.read_bytes(), run.trial.fitness or 0.0)
 
 
 def emitted(run: Run) -> dict[str, str]:
-    """The files that the backend writes for a trial, as it did in the run."""
+    """The files that the target backend writes for a trial, to use it."""
+    return run.target.emit_for_use(_model(run), _task(run))
+
+
+def ported(run: Run, trained: Trained) -> bytes:
+    """The weights as the target backend keeps them."""
+    assert isinstance(run.backend, Portable)
+    if run.backend.weights_file == run.target.weights_file:
+        return trained.weights
+    network = _model(run).network
+    with tempfile.TemporaryDirectory(prefix="ribosome-") as folder:
+        path = Path(folder, "weights")
+        path.write_bytes(trained.weights)
+        weights = run.backend.read_weights(path, network)
+        run.target.write_weights(path, network, weights)
+        return path.read_bytes()
+
+
+def _model(run: Run) -> Model:
     space, genes = read_genome(run.trial.genome, run.config.space.name)
-    task = data_info(run.config).task(_training(run.config))
-    return run.backend.emit(decode(space, genes, task), task)
+    return decode(space, genes, _task(run))
+
+
+def _task(run: Run) -> Task:
+    return data_info(run.config).task(_training(run.config))
 
 
 def train_again(run: Run, progress: Callable[[int, int], object]) -> Trained:
@@ -101,15 +123,16 @@ def train_again(run: Run, progress: Callable[[int, int], object]) -> Trained:
     from ribosome.runner.environment import trainer_environment, visible_gpus
     from ribosome.runner.proposer import trial_seed
 
-    config, target = run.config, run.backend
-    training = _training(config)
-    files = emitted(run)
+    config, trainer, task = run.config, run.backend, _task(run)
+    training = task.training
+    files = trainer.emit(_model(run), task)
+    trainer.prepare(task)
     gpus = visible_gpus(os.environ) if config.runner.gpus != "none" else ()
     with tempfile.TemporaryDirectory(prefix="ribosome-") as folder:
         for name, text in files.items():
             Path(folder, name).write_text(text, encoding="utf-8")
         weights = Path(folder, "weights")
-        command = target.command(
+        command = trainer.command(
             folder,
             gpu=0 if gpus else None,
             seed=trial_seed(config.search.seed, run.trial.trial),
@@ -125,7 +148,7 @@ def train_again(run: Run, progress: Callable[[int, int], object]) -> Trained:
             command.argv,
             folder,
             environment,
-            target,
+            trainer,
             lambda iteration: progress(iteration, training.max_iterations),
         )
         if tested is None or not weights.is_file():
@@ -133,44 +156,19 @@ def train_again(run: Run, progress: Callable[[int, int], object]) -> Trained:
                 f"trial {run.trial.trial} does not train this time: {message}; "
                 "see it with `ribosome decode` and the trainer"
             )
-        return Trained(files[target.main_file], weights.read_bytes(), tested.accuracy)
+        return Trained(weights.read_bytes(), tested.accuracy)
 
 
 def readme(run: Run, trained: Trained) -> str:
     """How to use what was exported: a text for the folder."""
     info = data_info(run.config)
-    channels, height, width = info.shape
-    classes = ", ".join(info.class_names) or f"0 to {info.classes - 1}"
-    mean = ", ".join(f"{value!r}" for value in info.mean)
-    centred = (
-        f"(pixels - torch.tensor([{mean}]).view(-1, 1, 1))" if info.mean else "pixels"
+    return template(run.target.readme).render(
+        info=info,
+        accuracy=trained.accuracy,
+        genome=run.trial.genome,
+        weights=run.target.weights_file,
+        classes=", ".join(info.class_names) or f"0 to {info.classes - 1}",
     )
-    return f"""\
-# A network found by Ribosome
-
-Validation accuracy {trained.accuracy:.4f} on {info.val:,} images of {info.name}.
-Genome: `{run.trial.genome}`
-
-It needs torch and nothing else. In this folder:
-
-```python
-import torch
-from network import Network
-
-network = Network()
-network.load_state_dict(
-    torch.load("{WEIGHTS}", map_location="cpu", weights_only=True)
-)
-network.eval()
-
-# pixels: a float tensor of shape (batch, {channels}, {height}, {width}),
-# with the values that they have in the data set
-logits = network({centred} * {info.scale!r})
-classes = logits.argmax(1)
-```
-
-Classes: {classes}.
-"""
 
 
 def data_info(config: "Config") -> DataInfo:

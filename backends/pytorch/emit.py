@@ -9,19 +9,14 @@ from functools import lru_cache
 
 import msgspec
 
-from ribosome.backends.pytorch.layers import constructor, filler
-from ribosome.backends.pytorch.source import call, legal_names
-from ribosome.genome.errors import EmitError
+from ribosome.backends.pytorch.expressions import INDENT, expression, helper
+from ribosome.backends.pytorch.layers import PARTS, constructor, filler
+from ribosome.backends.pytorch.source import call, legal_names, number
+from ribosome.backends.titles import titles
+from ribosome.genome.cost import blobs
+from ribosome.genome.errors import EmitError, UnsupportedOp
 from ribosome.genome.network import Model, Network, Node, Shape
-from ribosome.genome.ops import (
-    BatchNorm,
-    Blob,
-    ChannelSlice,
-    Concat,
-    Convolution,
-    InnerProduct,
-    Input,
-)
+from ribosome.genome.ops import Concat, InnerProduct, Input
 from ribosome.genome.solver import Solver
 from ribosome.genome.task import Task
 from ribosome.genome.version import __version__
@@ -29,7 +24,7 @@ from ribosome.templates.environment import plain, template
 
 MODULE = "network.py"
 TRIAL = "trial.json"
-_INDENT = 8
+_LONGEST = 12  # characters of a variable's name that another one's is made of
 
 
 def emit(model: Model, task: Task) -> dict[str, str]:
@@ -38,6 +33,13 @@ def emit(model: Model, task: Task) -> dict[str, str]:
     Raises EmitError for a network of another task, UnsupportedOp for an op that PyTorch
     computes differently.
     """
+    network = model.network
+    if network.input.shape != task.shape or network.output.shape != (task.classes,):
+        raise EmitError(
+            f"the network takes {network.input.shape} images and gives "
+            f"{network.output.shape}, the task {task.name} is {task.shape} in "
+            f"{task.classes} classes; decode it for this task"
+        )
     return {MODULE: emit_module(model, task), TRIAL: emit_trial(model, task)}
 
 
@@ -48,34 +50,63 @@ def emit_trial(model: Model, task: Task) -> str:
 
 
 def emit_module(model: Model, task: Task) -> str:
-    """The source of the module; its class is Network and takes no arguments."""
-    network = model.network
-    if network.input.shape != task.shape or network.output.shape != (task.classes,):
-        raise EmitError(
-            f"the network takes {network.input.shape} images and gives "
-            f"{network.output.shape}, the task {task.name} is {task.shape} in "
-            f"{task.classes} classes; decode it for this task"
-        )
-    writer = _Writer(network)
-    channels, height, width = task.shape
-    return template("pytorch_module.py.jinja").render(
-        task=task,
-        channels=channels,
-        height=height,
-        width=width,
-        classes=task.classes,
-        version=__version__,
+    """The source of a task's network; its class is Network and takes no arguments."""
+    return _module(
+        model.network,
+        title=f"A network for {plain(task.name)}",
+        leaves=f"in {task.classes} classes",
         genome=model.genome,
         space=model.space,
         solver=_solver_line(model.solver),
+    )
+
+
+def emit_network(network: Network, title: str) -> str:
+    """The source of any network, as `emit_module` writes it; its output has any shape.
+
+    The ``title`` is the beginning of the module's docstring, as in "AlexNet, read from
+    deploy.prototxt". Raises UnsupportedOp for an op that PyTorch computes differently.
+    """
+    shape = " x ".join(map(str, network.output.shape))
+    return _module(network, title=plain(title), leaves=f"to {shape}")
+
+
+def _module(
+    network: Network,
+    *,
+    title: str,
+    leaves: str,
+    genome: str | None = None,
+    space: str | None = None,
+    solver: str | None = None,
+) -> str:
+    writer = _Writer(network)
+    channels, height, width = network.input.shape
+    return template("pytorch_module.py.jinja").render(
+        title=title,
+        leaves=leaves,
+        channels=channels,
+        height=height,
+        width=width,
+        outputs=", ".join(map(str, network.output.shape)),
+        version=__version__,
+        genome=genome,
+        space=space,
+        solver=solver,
         uses_math=bool(writer.helpers & {"xavier", "msra"}),
-        helpers=writer.helpers,
+        helpers=_helpers(frozenset(writer.helpers)),
         init=writer.init,
         fill=writer.fill,
         forward=writer.forward,
         result=writer.result,
         multipliers=writer.multipliers,
     )
+
+
+@lru_cache(maxsize=1024)
+def _helpers(names: frozenset[str]) -> str:
+    """The functions and classes of those names."""
+    return template("pytorch_helpers.py.jinja").render(helpers=names)
 
 
 class _Writer:
@@ -94,7 +125,7 @@ class _Writer:
         self._uses_left = self._uses.copy()
         self._kept: set[str] = set()  # variables that a later node still reads
         self._forks: Counter[str] = Counter()
-        self._titles = _titles(network)
+        self._titles = titles(network.nodes)
         for node in network.nodes:
             self._node(node)
         self.result = self._variables[network.output.name]
@@ -102,48 +133,44 @@ class _Writer:
     def _node(self, node: Node) -> None:
         self._shapes[node.name] = node.shape
         if isinstance(node.op, Input):
+            if self._variables:
+                raise UnsupportedOp(
+                    f"{node.name}: the pytorch backend takes one input, this is another"
+                )
             self._variables[node.name] = "x"
             self._kept.add("x")
             return
         source = self._shapes[node.inputs[0]]
         made = constructor(node, source)
         title = self._titles.get(node.name)
+        comment = [f"# {title}"] if title else []
         if made is not None:
             name = self._names[node.name]
-            self.init += [title] if title else []
+            self.init += comment
             self.init += call(
-                f"self.{name} = {made.callee}", made.arguments, indent=_INDENT
+                f"self.{name} = {made.callee}", made.arguments, indent=INDENT
             )
-            if made.helper:
-                self.helpers.add(made.helper)
+            self.helpers.update(made.helpers)
             self._parameters(node, name)
         variable = self._variable(node)
-        self.forward += [title] if title else []
-        self.forward += self._expression(node, variable, source)
+        self.forward += comment
+        self.forward += self._assignment(node, variable, source)
         self._variables[node.name] = variable
 
     def _parameters(self, node: Node, name: str) -> None:
-        op = node.op
-        blobs: tuple[tuple[str, Blob | None], ...] = ()
-        if isinstance(op, Convolution | InnerProduct):
-            blobs = (("weight", op.weight), ("bias", op.bias))
-        elif isinstance(op, BatchNorm):
-            blobs = (("weight", op.scale), ("bias", op.shift))
-        for part, blob in blobs:
-            if blob is None:
-                continue
-            self.fill += call(
-                *filler(blob.filler, f"self.{name}.{part}"), indent=_INDENT
-            )
+        for blob_name, blob in blobs(node.op).items():
+            part = PARTS[blob_name]
+            filled = filler(node, blob_name, blob.filler, f"self.{name}.{part}")
+            self.fill += call(*filled, indent=INDENT)
             self.helpers.add(blob.filler.kind)
             if (blob.lr_mult, blob.decay_mult) != (1.0, 1.0):
-                pair = f"({blob.lr_mult}, {blob.decay_mult})"
+                pair = f"({number(blob.lr_mult)}, {number(blob.decay_mult)})"
                 self.multipliers.append(f'"{name}.{part}": {pair},')
 
     def _variable(self, node: Node) -> str:
         """The variable that a node's output goes to: its input's, unless that is kept."""
         source = node.inputs[0]
-        joins = isinstance(node.op, Concat)
+        joins = len(node.inputs) > 1 or isinstance(node.op, Concat)
         if self._uses[source] == 1 and not joins:
             return self._variables[source]
         inputs = [self._variables[name] for name in node.inputs]
@@ -154,7 +181,7 @@ class _Writer:
         if joins:
             stem = inputs[0].rpartition("_")[0]
             together = all(name.rpartition("_")[0] == stem for name in inputs)
-            variable = stem if stem and together else inputs[0]
+            variable = stem if stem and together else min(inputs, key=len)
         else:
             variable = self._fork(source)
         while variable in self._kept:
@@ -165,42 +192,22 @@ class _Writer:
     def _fork(self, source: str) -> str:
         """The next variable beside that of a node."""
         self._forks[source] += 1
-        return f"{self._variables[source]}_{self._forks[source]}"
+        stem = self._variables[source]
+        return f"{stem if len(stem) <= _LONGEST else 'x'}_{self._forks[source]}"
 
-    def _expression(self, node: Node, variable: str, source: Shape) -> list[str]:
+    def _assignment(self, node: Node, variable: str, source: Shape) -> list[str]:
         inputs = [self._variables[name] for name in node.inputs]
-        if isinstance(node.op, ChannelSlice):
-            return [f"{variable} = {inputs[0]}[:, {node.op.begin}:{node.op.end}]"]
-        if isinstance(node.op, Concat):
-            joined = f"({', '.join(inputs)})" if len(inputs) > 1 else f"({inputs[0]},)"
-            return call(f"{variable} = torch.cat", (joined, "dim=1"), indent=_INDENT)
+        written = expression(node, variable, inputs, source)
+        if written is not None:
+            if function := helper(node):
+                self.helpers.add(function)
+            return written
         value = inputs[0]
         if isinstance(node.op, InnerProduct) and len(source) > 1:
             value = f"torch.flatten({value}, 1)"
         return call(
-            f"{variable} = self.{self._names[node.name]}", (value,), indent=_INDENT
+            f"{variable} = self.{self._names[node.name]}", (value,), indent=INDENT
         )
-
-
-def _titles(network: Network) -> dict[str, str]:
-    """For the first node of every slot and tower: the comment that stands above it."""
-    first: dict[tuple[int, str], Node] = {}
-    last: dict[tuple[int, str], Node] = {}
-    for node in network.nodes:
-        if node.slot is not None:
-            tower = node.name.partition("/")[0].rpartition("_")[2]
-            first.setdefault((node.slot, tower), node)
-            last[node.slot, tower] = node
-    cut = any(isinstance(node.op, ChannelSlice) for node in network.nodes)
-    titles: dict[str, str] = {}
-    for (slot, tower), node in first.items():
-        inception = "/" in node.name
-        kind = "Inception" if inception else type(node.op).__name__
-        shape = " x ".join(map(str, last[slot, tower].shape))
-        where = f"slot {slot}, tower {plain(tower)}" if cut else f"slot {slot}"
-        titles[node.name] = f"# {where}: {kind}, leaves {shape}"
-    titles[network.output.name] = "# the head"
-    return titles
 
 
 @lru_cache(maxsize=1024)

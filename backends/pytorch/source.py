@@ -4,6 +4,7 @@ import keyword
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from math import isfinite
 
 LINE_LENGTH = 88
 _INDENT = " " * 4
@@ -49,6 +50,11 @@ def _legal(name: str) -> str:
     return f"{word}_layer" if keyword.iskeyword(word) or word in _RESERVED else word
 
 
+def number(value: float) -> str:
+    """A number as Python reads it back; infinities and NaN have no literal."""
+    return repr(value) if isfinite(value) else f'float("{value}")'
+
+
 def call(head: str, arguments: Sequence[str], *, indent: int) -> list[str]:
     """The lines of ``head(arguments)`` at an indent in characters, without the indent.
 
@@ -75,3 +81,17 @@ def _argument(argument: str, indent: int) -> list[str]:
     items = argument[1:-1].split(", ")
     opened = [f"{_INDENT * 2}{item}," for item in items]
     return [f"{_INDENT}(", *opened, f"{_INDENT}),"]
+
+
+def chain(head: str, terms: Sequence[str], *, indent: int) -> list[str]:
+    """The lines of ``head = terms`` at an indent, each term but the first with its operator.
+
+    Broken as ruff breaks them: all on one line, else in brackets, else a term a line.
+    """
+    joined = " ".join(terms)
+    line = f"{head} = {joined}"
+    if indent + len(line) <= LINE_LENGTH:
+        return [line]
+    if indent + len(_INDENT) + len(joined) <= LINE_LENGTH:
+        return [f"{head} = (", _INDENT + joined, ")"]
+    return [f"{head} = (", *(_INDENT + term for term in terms), ")"]

@@ -16,7 +16,6 @@ all that a trial needs is imported here, and nothing here starts a thread or tou
 """
 
 import argparse
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -56,6 +55,7 @@ from ribosome.backends.pytorch.validation import (
     is_capped,
     validate,
 )
+from ribosome.backends.pytorch.weights import save_state
 from ribosome.genome.errors import RibosomeError
 from ribosome.genome.task import Training
 
@@ -178,17 +178,11 @@ def _log_speed(outcome: Outcome) -> None:
 
 
 def _save(network: nn.Module, path: Path) -> None:
-    """Write the weights whole or not at all; torch.load(weights_only=True) reads them."""
     state = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
     }
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        torch.save(state, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    save_state(state, path)
 
 
 def _fail(error: Exception, options: Options) -> int:

@@ -3,9 +3,29 @@
 import pytest
 from hypothesis import given, settings
 
-from ribosome.backends.pytorch.emit import emit_module
-from ribosome.genome.cost import cost
+from ribosome.backends.pytorch.emit import emit_module, emit_network
+from ribosome.genome.cost import blobs, cost, parameters
 from ribosome.genome.decode import decode
+from ribosome.genome.network import Network, Node
+from ribosome.genome.ops import (
+    BatchNorm,
+    Bias,
+    Blob,
+    Convolution,
+    Crop,
+    Deconvolution,
+    Eltwise,
+    Filler,
+    InnerProduct,
+    Input,
+    Op,
+    PReLU,
+    ReLU,
+    Reshape,
+    Scale,
+    Slice,
+)
+from ribosome.genome.shapes import infer
 from ribosome.genome.space_file import load_space
 from ribosome.genome.task import Task
 from tests.genome.conftest import genomes
@@ -62,3 +82,92 @@ def test_activation_memory_counts_every_output() -> None:
         MENNDL, write_genes(MENNDL, layers), Task("t", 1, 8, 8, 10)
     ).network
     assert cost(network).activation_bytes == 4 * (64 + 128 + 10)
+
+
+ONE, TWO = Blob(Filler("xavier")), Blob(Filler("constant"))
+MAP = (6, 5, 7)
+GROUPED = Convolution(4, 3, 2, 2, 1, 1, 0, ONE, TWO, group=2, dilation_h=2)
+TRANSPOSED = Deconvolution(4, 3, 2, 2, 1, 1, 0, ONE, TWO, group=2)
+
+
+@pytest.mark.parametrize(
+    ("op", "shapes"),
+    [
+        (GROUPED, {"weight": (4, 3, 3, 2), "bias": (4,)}),
+        (TRANSPOSED, {"weight": (6, 2, 3, 2), "bias": (4,)}),
+        (InnerProduct(9, ONE, None), {"weight": (9, 210)}),
+        (BatchNorm(ONE, TWO), {"scale": (6,), "shift": (6,)}),
+        (BatchNorm(None, None), {}),
+        (Scale(ONE, TWO), {"scale": (6,), "shift": (6,)}),
+        (Scale(ONE, None), {"scale": (6,)}),
+        (Bias(TWO), {"shift": (6,)}),
+        (PReLU(ONE), {"slope": (6,)}),
+        (PReLU(ONE, shared=True), {"slope": ()}),
+        (ReLU(), {}),
+    ],
+)
+def test_blobs_have_caffes_shapes(op: Op, shapes: dict[str, tuple[int, ...]]) -> None:
+    """By name, in the order in which a caffemodel holds them."""
+    assert dict(parameters(op, MAP)) == shapes
+    assert list(blobs(op)) == list(shapes)
+    assert set(blobs(op).values()) <= {ONE, TWO}
+
+
+def chain(*ops: Op) -> Network:
+    """The ops in a row."""
+    nodes = [Node("data", Input(*MAP), (), MAP)]
+    for op in ops:
+        last = nodes[-1]
+        name = f"op{len(nodes)}"
+        nodes.append(Node(name, op, (last.name,), infer(op, [last.shape])))
+    return Network(tuple(nodes))
+
+
+@pytest.mark.parametrize(
+    "op", [GROUPED, TRANSPOSED, InnerProduct(9, ONE, TWO), PReLU(ONE, shared=True)]
+)
+def test_forward_costs_of_foreign_ops_agree_with_torch(op: Op) -> None:
+    """Groups, dilation and transposed convolutions, as torch counts them."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network = chain(op)
+    namespace: dict[str, object] = {"__name__": "emitted"}
+    exec(emit_network(network, "test"), namespace)  # noqa: S102
+    module = namespace["Network"]()  # type: ignore[operator]
+    with FlopCounterMode(display=False) as forward:
+        module(torch.rand(3, *MAP))
+    counted = cost(network)
+    assert forward.get_total_flops() == 3 * counted.forward_flops
+    assert counted.parameters == sum(p.numel() for p in module.parameters())
+
+
+def test_the_transpose_costs_as_much_backwards() -> None:
+    """Without groups, which torch's counter forgets in the weights' gradient."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network = chain(
+        ReLU(),
+        Deconvolution(4, 3, 2, 2, 1, 1, 0, ONE, TWO),
+        Deconvolution(2, 2, 2, 1, 1, 0, 0, ONE, TWO),
+    )
+    namespace: dict[str, object] = {"__name__": "emitted"}
+    exec(emit_network(network, "test"), namespace)  # noqa: S102
+    module = namespace["Network"]()  # type: ignore[operator]
+    with FlopCounterMode(display=False) as whole:
+        module(torch.rand(3, *MAP)).sum().backward()
+    assert whole.get_total_flops() == 3 * cost(network).training_flops
+
+
+def test_other_ops_cost_one_operation_per_value_and_step() -> None:
+    """A sum of three by coefficients takes five; what only moves values takes none."""
+    nodes = [
+        Node("data", Input(*MAP), (), MAP),
+        Node("scale", Scale(ONE, None), ("data",), MAP),
+        Node("max", Eltwise("MAX"), ("data", "scale"), MAP),
+        Node("sum", Eltwise("SUM", (1.0,) * 3), ("data", "scale", "max"), MAP),
+        Node("cut", Slice(0, 1), ("sum",), (1, 5, 7)),
+        Node("crop", Crop(0), ("sum", "cut"), (1, 5, 7)),
+        Node("reshape", Reshape((35,)), ("crop",), (35,)),
+    ]
+    rows = cost(Network(tuple(nodes))).rows
+    assert [row.other_flops for row in rows] == [0, 210, 210, 5 * 210, 0, 0, 0]

@@ -189,7 +189,7 @@ def test_the_value_of_an_override(override, table, key, value, write) -> None:
         ),
         (
             "[training]\nprecision = 'fp16'",
-            'run.toml: [training] precision = "fp16": take one of auto, single, mixed',
+            'run.toml: [training] precision = "fp16": take one of auto, single, mixed, half',
         ),
         (
             "[task]\ndata = 5",

@@ -48,6 +48,9 @@ class FakeBackend:
             raise self.error
         return {"deep/network.txt": f"{model.genome} for {task.name}\n"}
 
+    def prepare(self, task: Task) -> None:
+        """Nothing is needed."""
+
     def command(
         self, folder: str, *, gpu: int | None, seed: int, save: str = ""
     ) -> Command:

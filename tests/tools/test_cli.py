@@ -15,7 +15,10 @@ from ribosome.genome.version import __version__
 from ribosome.tools.cli import COMMANDS, INTERRUPTED, Commands
 
 PROGRAM = (sys.executable, "-P", "-m", "ribosome.tools.cli")
-HEAVY = ("numpy", "rich", "torch", "sklearn", "mpi4py", "PIL", "jinja2", "msgspec")
+HEAVY = (
+    *("numpy", "rich", "torch", "sklearn", "mpi4py", "PIL", "jinja2", "msgspec"),
+    *("google.protobuf", "lmdb", "h5py", "cv2"),
+)
 
 
 def failing(error: BaseException) -> Result:

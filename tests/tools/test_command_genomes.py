@@ -157,6 +157,31 @@ def test_decode_writes_all_files(ribosome, tmp_path: Path, lenet_genomes) -> Non
     assert {path.name for path in out.iterdir()} == {"network.py", "trial.json"}
 
 
+@pytest.mark.parametrize("name", ["caffe", "nvcaffe"])
+def test_decode_for_caffe(ribosome, tmp_path: Path, lenet_genomes, name: str) -> None:
+    """Without -o the network to train; with it the solver and the deploy file too."""
+    printed = ribosome("decode", lenet_genomes[0], "--backend", name).stdout
+    assert printed.count('type: "SoftmaxWithLoss"') == 1
+    assert ("default_forward_type" in printed) == (name == "nvcaffe")
+    out = tmp_path / "net"
+    result = ribosome("decode", lenet_genomes[0], "--backend", name, "-o", out)
+    assert sorted(result.stdout.split()) == sorted(map(str, out.iterdir()))
+    assert (out / "train_val.prototxt").read_text() == printed
+    assert {path.name for path in out.iterdir()} == {
+        "train_val.prototxt",
+        "deploy.prototxt",
+        "solver.prototxt",
+        "trial.json",
+    }
+
+
+def test_show_compares_with_the_prototxt(ribosome, lenet_genomes) -> None:
+    """The bytes are those of the file that decode prints."""
+    output = ribosome("show", lenet_genomes[0], "--backend", "caffe").stdout
+    source = ribosome("decode", lenet_genomes[0], "--backend", "caffe").stdout
+    assert f"{len(source.encode()):,} bytes of caffe source" in output
+
+
 def test_decode_never_overwrites(
     ribosome, error_of, tmp_path: Path, lenet_genomes
 ) -> None:
@@ -209,16 +234,13 @@ def test_encode_says_when_it_has_changed_something(ribosome, large_task: Path) -
     assert again.stdout == result.stdout
 
 
-def test_encode_into_another_space_says_what_does_not_fit(ribosome, error_of) -> None:
-    """Menndl has lenet's layers but not its learning rates, or the other way round."""
+@pytest.mark.parametrize("options", [(), ("--nearest",)])
+def test_encode_into_another_space_says_what_does_not_fit(ribosome, options) -> None:
+    """Lenet's slots hold one layer each: a line for every thing of another genome."""
     genome = ribosome("random", "--space", "menndl", "--seed", 1).stdout.strip()
-    assert "space lenet 1 cannot express" in error_of(
-        ribosome("encode", genome, "--space", "lenet")
-    )
-
-
-@pytest.mark.parametrize("name", ["net.prototxt", "x/net.PROTOTXT", "w.caffemodel"])
-def test_encode_of_a_network_file_is_refused(ribosome, error_of, name: str) -> None:
-    """Network files are not read by this version, and it says so."""
-    said = error_of(ribosome("encode", name))
-    assert said.startswith(f"{name}: this version encodes genomes only")
+    result = ribosome("encode", genome, "--space", "lenet", *options)
+    assert (result.exit_code, result.stdout) == (1, "")
+    *listed, said = result.stderr.splitlines()
+    assert said.startswith("ribosome: error: space lenet 1 cannot express")
+    assert f"for the {len(listed)} reasons above" in said
+    assert "  inception_1_0/1x1: the slots hold no inception" in listed

@@ -116,6 +116,35 @@ def test_no_gpu_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert doctor.gpus().state == "note"
 
 
+def test_a_caffe_is_named_with_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `caffe --version` prints."""
+    path = program(tmp_path / "caffe", "echo caffe version 0.17.4")
+    monkeypatch.setenv("RIBOSOME_CAFFE", str(path))
+    assert doctor.caffe() == Finding("Caffe", "ok", f"0.17.4, {path}")
+
+
+def test_no_caffe_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch trains without one; how to get one is said."""
+    monkeypatch.delenv("RIBOSOME_CAFFE", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    finding = doctor.caffe()
+    assert (finding.state, finding.found) == ("note", "none")
+    assert "`make caffe`" in finding.advice
+
+
+def test_a_caffe_that_lacks_a_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there and does not run: what the loader says is shown."""
+    path = program(tmp_path / "caffe", "echo no libglog.so.1 >&2; exit 127")
+    monkeypatch.setenv("RIBOSOME_CAFFE", str(path))
+    finding = doctor.caffe()
+    assert (finding.state, finding.found) == ("note", f"{path} does not run")
+    assert "no libglog.so.1" in finding.advice
+
+
 def test_a_cache_that_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,23 +1,34 @@
 """`ribosome export`: kept weights, weights trained again, and what cannot be had."""
 
 import sqlite3
-import zipfile
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 
+from ribosome.backends.caffe.backend import Caffe
+from ribosome.backends.pytorch.trial import load_network
+from ribosome.backends.pytorch.weights import save_state
+from ribosome.genome.codec import from_text
+from ribosome.genome.decode import decode
 from ribosome.genome.errors import RunError
-from ribosome.tools.export import kept, open_trial
+from ribosome.genome.space_file import load_space
+from ribosome.genome.task import DIGITS
+from ribosome.runner.config import BackendConfig, encode_config
+from ribosome.runner.journal import read_config
+from ribosome.tools.export import emitted, kept, open_trial
+from tests.backends.caffe.test_weights import opencv, random_weights
 
 
 def keep(run: Path, trial: int) -> Path:
     """Put a trial's files where the runner keeps them."""
     folder = run / "trials" / str(trial)
     folder.mkdir(parents=True)
-    (folder / "network.py").write_text("# the network\n")
-    with zipfile.ZipFile(folder / "weights", "w") as archive:
-        archive.writestr("data", b"the weights")
+    (source,) = emitted(open_trial(run, trial, "pytorch")).values()
+    (folder / "network.py").write_text(source)
+    save_state(load_network(folder).state_dict(), folder / "weights")
     return folder
 
 
@@ -29,7 +40,7 @@ def test_the_best_is_taken_as_it_was_kept(ribosome, run: Path, tmp_path: Path) -
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""
     assert "Trial 2, validation accuracy 0.7000" in result.stdout
-    assert (out / "network.py").read_text() == "# the network\n"
+    assert (out / "network.py").read_text() == (folder / "network.py").read_text()
     assert (out / "weights.pt").read_bytes() == (folder / "weights").read_bytes()
     readme = (out / "README.md").read_text()
     assert "network.load_state_dict(" in readme
@@ -121,7 +132,9 @@ def test_weights_that_were_cut_off_are_not_passed_on(run: Path, change) -> None:
 def test_weights_with_a_wrong_byte_are_not_passed_on(run: Path) -> None:
     """The checksums in the file tell."""
     weights = keep(run, 2) / "weights"
-    weights.write_bytes(weights.read_bytes().replace(b"the weights", b"thy weights"))
+    held = bytearray(weights.read_bytes())
+    held[len(held) // 2] ^= 1
+    weights.write_bytes(held)
     assert kept(open_trial(run, None, None)) is None
 
 
@@ -132,3 +145,122 @@ def test_a_run_without_any_accuracy(ribosome, error_of, run: Path, tmp_path) -> 
         journal.commit()
     said = error_of(ribosome("export", run, "-o", tmp_path / "out"))
     assert f"ribosome results {run} --failures" in said
+
+
+IMAGES = np.random.default_rng(5).uniform(0.0, 16.0, (6, 1, 8, 8)).astype(np.float32)
+"""Pixels as the digits have them."""
+
+
+def keep_by_caffe(run: Path, genome: str, *, backend: str = "caffe") -> Path:
+    """Make a run look as if caffe had trained trial 2: its weights, which are returned."""
+    config = msgspec.structs.replace(read_config(run), backend=BackendConfig(backend))
+    with closing(sqlite3.connect(run / "journal.sqlite")) as journal:
+        text = encode_config(config).decode()
+        journal.execute("UPDATE meta SET value = ? WHERE key = 'config'", (text,))
+        journal.commit()
+    space = load_space("lenet")
+    network = decode(space, from_text(space, genome), DIGITS).network
+    weights = run / "trials" / "2" / "weights"
+    weights.parent.mkdir(parents=True)
+    Caffe().write_weights(weights, network, random_weights(network))
+    return weights
+
+
+def as_the_readme_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """The classes that the code in README.md finds, run in its folder."""
+    code = (folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    pixels: object = IMAGES
+    if (folder / "network.py").exists():
+        import torch
+
+        pixels = torch.from_numpy(IMAGES)
+        source = (folder / "network.py").read_text()
+        scope: dict[str, object] = {"__name__": "network"}
+        exec(source, scope)  # noqa: S102 - our own text
+        code = code.replace("from network import Network", "")
+        names = {"pixels": pixels, "Network": scope["Network"]}
+    else:
+        pytest.importorskip("cv2")
+        names = {"pixels": pixels}
+    with monkeypatch.context() as context:
+        context.chdir(folder)
+        exec(code, names)  # noqa: S102 - our own text
+    return np.asarray(names["classes"])
+
+
+@pytest.mark.parametrize("backend", ["caffe", "nvcaffe"])
+def test_what_torch_has_trained_goes_to_caffe(
+    ribosome, run: Path, tmp_path: Path, backend: str
+) -> None:
+    """OpenCV computes from the files for Caffe what torch computes from its own."""
+    import torch
+
+    network = load_network(keep(run, 2)).eval()
+    network.load_state_dict(torch.load(run / "trials" / "2" / "weights"))
+    out = tmp_path / "out"
+    result = ribosome("export", run, "--backend", backend, "-o", out)
+    assert result.exit_code == 0, result.stderr
+    assert {path.name for path in out.iterdir()} == {
+        "deploy.prototxt",
+        "weights.caffemodel",
+        "README.md",
+    }
+    images = IMAGES * np.float32(0.0625)
+    with torch.no_grad():
+        wanted = network(torch.from_numpy(images)).softmax(1).numpy()
+    text = (out / "deploy.prototxt").read_text()
+    found = opencv(text, out / "weights.caffemodel", images, "prob")
+    assert np.allclose(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_what_caffe_has_trained_goes_to_torch(
+    ribosome, run: Path, tmp_path: Path, lenet_genomes, monkeypatch
+) -> None:
+    """Both READMEs, followed to the letter, find the same classes."""
+    weights = keep_by_caffe(run, lenet_genomes[1])
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    result = ribosome("export", run, "--backend", "pytorch", "-o", ours)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    result = ribosome("export", run, "-o", theirs)
+    assert (theirs / "weights.caffemodel").read_bytes() == weights.read_bytes()
+    found = as_the_readme_says(ours, monkeypatch)
+    assert np.array_equal(found, as_the_readme_says(theirs, monkeypatch))
+    assert len(set(found.tolist())) > 1
+
+
+def test_a_run_of_nvcaffe_is_exported_anywhere(
+    ribosome, run: Path, tmp_path: Path, lenet_genomes
+) -> None:
+    """Its weights are in the form that every Caffe reads."""
+    keep_by_caffe(run, lenet_genomes[1], backend="nvcaffe")
+    result = ribosome("export", run, "--backend", "pytorch", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "out" / "weights.pt").is_file()
+
+
+def test_caffes_weights_of_another_network_count_as_not_kept(
+    run: Path, lenet_genomes
+) -> None:
+    """Shapes are compared."""
+    weights = keep_by_caffe(run, lenet_genomes[1])
+    assert kept(open_trial(run, 2, None)) is not None
+    weights.unlink()
+    weights.parent.rmdir()
+    keep_by_caffe(run, lenet_genomes[2])
+    assert kept(open_trial(run, 2, None)) is None
+
+
+@pytest.mark.caffe
+def test_caffe_trains_again_what_was_not_kept(
+    ribosome, run: Path, tmp_path: Path, lenet_genomes
+) -> None:
+    """Each displayed iteration is shown once; the weights are those of that network."""
+    weights = keep_by_caffe(run, lenet_genomes[1])
+    weights.unlink()
+    result = ribosome("export", run, "--backend", "pytorch", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    shown = [line for line in result.stderr.splitlines() if "  iteration" in line]
+    assert shown[-1] == "  iteration 4 of 4"
+    assert len(set(shown)) == len(shown)
+    assert (tmp_path / "out" / "weights.pt").is_file()

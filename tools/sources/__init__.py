@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 FORMATS = {
     "npz": "NumPy .npz with x and y, or x_train, y_train, x_val, y_val",
     "idx": "IDX files as of MNIST, gzipped or not, or their folder",
+    "lmdb": "LMDB of Caffe's Datums, or a folder with one to train and one to validate",
+    "hdf5": "HDF5 with data and label, a list of such files, or their folder",
     "folder": "a folder of images per class: DIR/cat/1.png, or DIR/train/cat/1.png",
 }
 """Formats by name, in the order in which they are tried."""
@@ -29,14 +31,17 @@ def read_source(path: Path, reading: "Reading", *, format: str = "auto") -> "Sou
     """What a source holds. Raises DataError for a format that is not read."""
     if not path.exists():
         raise DataError(f"{path}: no such file or folder; check the path")
-    if format != "auto":
+    if format == "auto":
+        format = detect(path)
+    if format:
         return _load(format).read(path, reading)
-    for name in FORMATS:
-        found = _load(name)
-        if found.detect(path):
-            return found.read(path, reading)
     known = "; ".join(f"{name} ({text})" for name, text in FORMATS.items())
     raise DataError(f"{path}: not a source that is read. These are: {known}")
+
+
+def detect(path: Path) -> str:
+    """The name of the format that a path looks like; empty for none."""
+    return next((name for name in FORMATS if _load(name).detect(path)), "")
 
 
 def _load(name: str) -> _Format:

@@ -21,7 +21,7 @@ def source_of(
 ) -> Source:
     """A source from (images, labels, where) of training and, perhaps, of validation."""
     images = [images_of(array, reading, where) for array, _, where in parts]
-    labels, names = _numbers([labels_of(array, where) for _, array, where in parts])
+    labels, names = numbered([labels_of(array, where) for _, array, where in parts])
     for read, numbers, (_, _, where) in zip(images, labels, parts, strict=True):
         if len(read.array) != len(numbers):
             raise DataError(
@@ -41,7 +41,7 @@ def images_of(array: "NDArray[Any]", reading: Reading, where: str) -> ArrayImage
         raise DataError(f"{where}: images of {array.dtype}; they must be numbers")
     if not array.size:
         raise DataError(f"{where}: no images (shape {array.shape}); add some")
-    return ArrayImages(np.ascontiguousarray(_typed(_shaped(array, reading, where))))
+    return ArrayImages(np.ascontiguousarray(_typed(shaped(array, reading, where))))
 
 
 def labels_of(array: "NDArray[Any]", where: str) -> "NDArray[Any]":
@@ -70,9 +70,10 @@ def labels_of(array: "NDArray[Any]", where: str) -> "NDArray[Any]":
     raise DataError(f"{where}: labels of {array.dtype}; they must be numbers or names")
 
 
-def _numbers(
+def numbered(
     labels: Sequence["NDArray[Any]"],
 ) -> tuple[list["NDArray[np.int64]"], tuple[str, ...]]:
+    """Labels of all parts as class numbers, and the classes' names if labels are names."""
     if all(part.dtype.kind == "i" for part in labels):
         return list(labels), ()
     names = sorted({str(name) for part in labels for name in part})
@@ -83,7 +84,8 @@ def _numbers(
     ], tuple(names)
 
 
-def _shaped(array: "NDArray[Any]", reading: Reading, where: str) -> "NDArray[Any]":
+def shaped(array: "NDArray[Any]", reading: Reading, where: str) -> "NDArray[Any]":
+    """Images as (n, channels, height, width), of the type that they are of."""
     if array.ndim == 2:
         return _unflattened(array, reading, where)
     if array.ndim == 3:

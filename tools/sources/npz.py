@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IMAGES = ("x", "images", "data")
-LABELS = ("y", "labels", "target", "targets")
+LABELS = ("y", "labels", "label", "target", "targets")
 VALIDATION = ("val", "valid", "validation", "test")
 
 
@@ -34,10 +34,10 @@ def read(path: Path, reading: Reading) -> Source:
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             names = {name.lower(): name for name in file.files}
-            pairs = _pairs(names, path)
+            found = pairs(names, path)
             parts = [
                 (_load(file, x, path), _load(file, y, path), f"{path.name}: {x}, {y}")
-                for x, y in pairs
+                for x, y in found
             ]
     except (OSError, EOFError, BadZipFile, ValueError, TypeError) as error:
         raise DataError(
@@ -47,7 +47,7 @@ def read(path: Path, reading: Reading) -> Source:
     return source_of(parts, reading)
 
 
-def _pairs(names: Mapping[str, str], path: Path) -> list[tuple[str, str]]:
+def pairs(names: Mapping[str, str], path: Path) -> list[tuple[str, str]]:
     """The names of images and labels: of training first, then of validation if any."""
     training = _find(names, ("train",)) or _find(names, ("",))
     if training is None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ribosome.backends.data_write import Images
+from ribosome.backends.data_write import Images, Normalisation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,9 +34,11 @@ class Labelled:
 class Source:
     """What a source holds; ``val`` is None where it has no validation images.
 
-    ``class_names`` is empty where the classes have numbers only.
+    ``class_names`` is empty where the classes have numbers only. ``normalisation`` is
+    what a trainer did with these pixels; None where the source does not say.
     """
 
     train: Labelled
     val: Labelled | None = None
     class_names: tuple[str, ...] = ()
+    normalisation: Normalisation | None = None

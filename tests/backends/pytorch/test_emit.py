@@ -17,12 +17,12 @@ from ribosome.genome.errors import EmitError
 from ribosome.genome.network import Model, Network, Node
 from ribosome.genome.ops import (
     Blob,
-    ChannelSlice,
     Concat,
     Convolution,
     Filler,
     InnerProduct,
     Input,
+    Slice,
 )
 from ribosome.genome.shapes import infer
 from ribosome.genome.solver import LearningRate, Solver
@@ -207,7 +207,7 @@ def branching(draw: st.DrawFn) -> Network:
     for number in range(draw(st.integers(1, 9))):
         ops = (
             Convolution(2, 3, 3, 1, 1, 1, 1, blob, None),
-            ChannelSlice(0, 1),
+            Slice(0, 1),
             Concat(),
         )
         op = draw(st.sampled_from(ops))
@@ -236,7 +236,7 @@ def test_branches_read_what_the_nodes_name(network: Network) -> None:
         read = [left[name] for name in node.inputs]
         if isinstance(node.op, Concat):
             left[node.name] = torch.cat(read, dim=1)
-        elif isinstance(node.op, ChannelSlice):
+        elif isinstance(node.op, Slice):
             left[node.name] = read[0][:, node.op.begin : node.op.end]
         else:
             flat = read[0].flatten(1) if node.name == "head" else read[0]
@@ -263,7 +263,7 @@ def test_a_layer_name_cannot_inject_code() -> None:
     blob = Blob(Filler("xavier"))
     nodes = (
         Node("data", Input(1, 8, 8), (), (1, 8, 8)),
-        Node("cut", ChannelSlice(0, 1), ("data",), (1, 8, 8)),
+        Node("cut", Slice(0, 1), ("data",), (1, 8, 8)),
         Node("a_\nimport os", InnerProduct(10, blob, None), ("cut",), (10,), slot=1),
         Node("head", InnerProduct(10, blob, None), ("a_\nimport os",), (10,)),
     )

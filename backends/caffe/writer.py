@@ -1,0 +1,200 @@
+"""Writes the layers of a network: a node becomes a layer of its own name.
+
+An activation, a dropout or a scale works in place where nothing else needs what stood
+there, as in MENNDL's networks. All nodes that cut one blob are one Slice layer.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ribosome.backends.caffe.layers import (
+    bodies,
+    layer_text,
+    number,
+    quoted,
+    slice_body,
+)
+from ribosome.backends.caffe.schema import Flavour
+from ribosome.backends.titles import titles
+from ribosome.genome.errors import UnsupportedOp
+from ribosome.genome.network import Node
+from ribosome.genome.ops import (
+    ELU,
+    BatchNorm,
+    Bias,
+    Convolution,
+    Deconvolution,
+    Dropout,
+    InnerProduct,
+    Input,
+    Jitter,
+    Pooling,
+    PReLU,
+    ReLU,
+    Scale,
+    Sigmoid,
+    Slice,
+    TanH,
+)
+from ribosome.templates.environment import template
+
+SCALE_SUFFIX = "_scale"
+"""Behind a BatchNorm node's name: the Scale layer that follows it."""
+
+_OVERWRITES = frozenset((ReLU, ELU, Sigmoid, TanH, PReLU, Dropout, Scale, Bias))
+_OVERWRITTEN = frozenset(
+    (Convolution, Deconvolution, InnerProduct, BatchNorm, Scale, Bias, Dropout)
+)
+"""Ops that learn without what they gave, so that another op may write over it. A pooling
+is none of them: cuDNN's looks at it."""
+
+
+class Writer:
+    """Walks the nodes once; ``layers`` is their text, ``result`` the last one's blob.
+
+    ``jittered`` says whether there is noise among them.
+    ``batches`` holds the batch sizes in training and in tests, which noise needs; without
+    them nothing is jittered. Raises UnsupportedOp for what Caffe has no layer for.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        flavour: Flavour,
+        batches: tuple[int, int] | None = None,
+    ) -> None:
+        self._flavour: Flavour = flavour
+        self._batches = batches
+        self._nodes = {node.name: node for node in nodes}
+        self._uses = Counter([name for node in nodes for name in node.inputs])
+        self._blobs: dict[str, str] = {}
+        self.jittered = False
+        self._cut: set[str] = set()
+        self._text: list[str] = []
+        headings = titles(nodes)
+        for node in nodes:
+            if node.name in headings:
+                self._text.append(f"# {headings[node.name]}\n")
+            special = _SPECIAL.get(type(node.op))
+            if special is None:
+                self._layer(node)
+            else:
+                special(self, node)
+        self.layers = "".join(self._text)
+        self.result = self._blobs[nodes[-1].name]
+
+    def _layer(self, node: Node) -> None:
+        name, op, inputs = node.name, node.op, node.inputs
+        blobs = self._blobs
+        bottoms = (
+            (blobs[inputs[0]],) if len(inputs) == 1 else [blobs[x] for x in inputs]
+        )
+        top = name
+        # In place, unless somebody else needs what stands there.
+        if type(op) in _OVERWRITES and self._uses[inputs[0]] == 1:
+            below = type(self._nodes[inputs[0]].op)
+            if below in _OVERWRITTEN or (below is ReLU and type(op) is Dropout):
+                top = bottoms[0]
+        blobs[name] = top
+        first, *rest = bodies(op, self._flavour)
+        self._text.append(layer_text(name, first, bottoms, (top,)))
+        for body in rest:
+            self._text.append(layer_text(name + SCALE_SUFFIX, body, (top,), (top,)))
+
+    def _input(self, node: Node) -> None:
+        self._blobs[node.name] = node.name
+
+    def _pooling(self, node: Node) -> None:
+        op = node.op
+        if self._flavour == "nvcaffe" and isinstance(op, Pooling):
+            # NVIDIA's fork rounds up always, BVLC's Caffe drops a window in the padding.
+            source = self._nodes[node.inputs[0]].shape
+            up_h = -(-(source[1] + 2 * op.pad_h - op.kernel_h) // op.stride_h) + 1
+            up_w = -(-(source[2] + 2 * op.pad_w - op.kernel_w) // op.stride_w) + 1
+            if (up_h, up_w) != node.shape[1:]:
+                raise UnsupportedOp(
+                    f"{node.name}: nvcaffe would leave {up_h} x {up_w} of this padded "
+                    f"pooling, caffe leaves {node.shape[1]} x {node.shape[2]}; use another "
+                    "padding or stride"
+                )
+        self._layer(node)
+
+    def _jitter(self, node: Node) -> None:
+        """Noise of a DummyData layer, multiplied in; ones in tests, as MENNDL does it."""
+        source = self._blobs[node.inputs[0]]
+        if self._batches is None:
+            self._blobs[node.name] = source
+            return
+        assert isinstance(node.op, Jitter)
+        self.jittered = True
+        train, test = self._batches
+        self._text.append(
+            template("caffe_jitter.prototxt.jinja").render(
+                noise=quoted(self._free("jitter")),
+                name=quoted(node.name),
+                source=quoted(source),
+                std=number(node.op.std),
+                train=(train, *node.shape),
+                test=(test, *node.shape),
+            )
+        )
+        self._blobs[node.name] = node.name
+
+    def _slice(self, node: Node) -> None:
+        self._blobs[node.name] = node.name
+        if node.name in self._cut:
+            return
+        parts = self._parts(node)
+        name = f"slice_{node.name}" if self._cut else "slice"
+        self._cut |= {part.name for part in parts}
+        points = tuple(_op(part).begin for part in parts[1:])
+        body = slice_body(_op(node).axis, points, self._flavour)
+        source = self._blobs[node.inputs[0]]
+        tops = [part.name for part in parts]
+        self._text.append(layer_text(self._free(name), body, (source,), tops))
+
+    def _parts(self, node: Node) -> list[Node]:
+        """The Slice nodes of the same blob, this one too, in the order of what they cut."""
+        axis = _op(node).axis
+        parts = [
+            other
+            for other in self._nodes.values()
+            if isinstance(other.op, Slice)
+            and other.inputs == node.inputs
+            and other.op.axis == axis
+        ]
+        parts.sort(key=lambda part: _op(part).begin)
+        begins = [_op(part).begin for part in parts]
+        ends = [_op(part).end for part in parts]
+        size = self._nodes[node.inputs[0]].shape[axis]
+        if [*begins, size] != [0, *ends]:
+            raise UnsupportedOp(
+                f"{node.name}: Caffe cuts a blob into parts that lie side by side and leave "
+                f"nothing out; these begin at {begins} and end at {ends} of {size}"
+            )
+        return parts
+
+    def _free(self, name: str) -> str:
+        """A name that no node has."""
+        return free_name(name, self._nodes)
+
+
+def free_name(name: str, taken: "set[str] | dict[str, Node]") -> str:
+    """The name, made longer until it is not among those taken."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _op(node: Node) -> Slice:
+    assert isinstance(node.op, Slice)
+    return node.op
+
+
+_SPECIAL = {
+    Input: Writer._input,
+    Jitter: Writer._jitter,
+    Slice: Writer._slice,
+    Pooling: Writer._pooling,
+}
+"""The ops that are more, or less, than one layer."""

@@ -1,0 +1,179 @@
+"""Figures of the Caffe backend's text: speed of emission, and compression.
+
+``python -m bench.prototxt`` prints:
+
+- decode + emit of all three files, in networks per second of one core, on genomes never seen
+  before, beside protobuf's own ``text_format.MessageToString`` on the same three messages.
+  That stands for Caffe's generator, pycaffe's NetSpec, which builds a message and then has
+  its text made by protobuf; only the second half is timed here. The rounds alternate.
+- bytes of train_val and solver, comments left out, over bytes of the genome: as `ribosome
+  random` draws genomes and uniformly over all codes; beside what gzip, xz and zstd (without
+  and with a dictionary trained on 2,000 other networks) make of the same text, and the bound
+  that no lossless code of a fixed length can beat, log2 of the size of the space.
+"""
+
+import argparse
+import gzip
+import lzma
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from ribosome.backends.caffe.emit import SOLVER, TRAIN_VAL, emit
+from ribosome.backends.caffe.schema import message
+from ribosome.genome.codec import from_text, unpack
+from ribosome.genome.decode import decode
+from ribosome.genome.space import Genes, Space
+from ribosome.genome.space_file import load_space, shipped_spaces
+from ribosome.genome.task import DIGITS, Task
+from ribosome.search.variation import draw
+from tests.golden_genomes import GENOMES, genome
+
+TASKS = (
+    DIGITS,
+    Task("colour", 3, 32, 32, 10, mean=(125.0, 123.0, 114.0), scale=0.017, val=10_000),
+    Task("nova", 2, 100, 80, 8, val=10_000),
+    Task("four views", 4, 64, 64, 8, val=10_000),
+)
+NOVA = "two_towers_of_menndl_for_nova"
+GOAL_SPEED, GOAL_RATIO = 5.0, 300.0
+
+
+def main() -> None:
+    """Print every figure."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--networks", type=int, default=300, help="of a round")
+    options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--compressed", type=int, default=1000)
+    given = options.parse_args()
+    for name in shipped_spaces():
+        speed(load_space(name), DIGITS, given.networks, given.rounds)
+    speed(load_space("menndl"), TASKS[1], given.networks, given.rounds)
+    for name in shipped_spaces():
+        space = load_space(name)
+        print(f"{name}: genome {space.genome_bytes} bytes; bound {space.bits / 8:.1f}")
+        for task in TASKS:
+            ways = {"drawn": drawn(space, 1), "uniform": uniform(space, 1)}
+            for way, genomes in ways.items():
+                compression(space, task, way, genomes, given.compressed)
+    nova()
+
+
+def drawn(space: Space, seed: int) -> Iterator[Genes]:
+    """Genomes as `ribosome random` draws them."""
+    rng = np.random.default_rng(seed)
+    while True:
+        yield draw(space.groups, rng)
+
+
+def uniform(space: Space, seed: int) -> Iterator[Genes]:
+    """Genomes of which each is as likely as any other."""
+    rng = np.random.default_rng(seed)
+    while True:
+        number = int.from_bytes(rng.bytes(space.genome_bytes + 8), "big") % space.size
+        yield unpack(space, number.to_bytes(space.genome_bytes, "big"))
+
+
+def speed(space: Space, task: Task, count: int, rounds: int) -> None:
+    """Networks per second, ours and protobuf's, in turns."""
+    from google.protobuf import text_format
+
+    ours, theirs, ratios = [], [], []
+    genomes = drawn(space, 2)
+    for number in range(rounds + 1):
+        some = [next(genomes) for _ in range(count)]
+        files: list[dict[str, str]] = []
+        took = timed(
+            lambda some=some, files=files: files.extend(
+                emit(decode(space, genes, task), task, "caffe") for genes in some
+            )
+        )
+        nets = [
+            text_format.Parse(text, message(_message(path), "caffe")())
+            for texts in files
+            for path, text in texts.items()
+        ]
+        took_theirs = timed(
+            lambda nets=nets: [text_format.MessageToString(net) for net in nets]
+        )
+        if number:  # the first round warms up
+            ours.append(count / took)
+            theirs.append(count / took_theirs)
+            ratios.append(took_theirs / took)
+    layers = statistics.median(text[TRAIN_VAL].count("layer {") for text in files)
+    print(
+        f"{space.name} for {task.name}: {layers:.0f} layers; decode + emit "
+        f"{statistics.median(ours):.0f}/s, protobuf's text alone "
+        f"{statistics.median(theirs):.0f}/s: {statistics.median(ratios):.1f} times "
+        f"({min(ratios):.1f} to {max(ratios):.1f}; goal {GOAL_SPEED:g})"
+    )
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that something takes."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def compression(
+    space: Space, task: Task, way: str, genomes: Iterator[Genes], count: int
+) -> None:
+    """The ratio of text to genome, and what compressors make of the text."""
+    import zstandard
+
+    texts = [text_of(space, next(genomes), task) for _ in range(count)]
+    others = [text_of(space, next(genomes), task) for _ in range(2000)]
+    trained = zstandard.train_dictionary(65536, others)
+    ratios = [len(text) / space.genome_bytes for text in texts]
+    sizes = {
+        "gzip": median(len(gzip.compress(text, 9)) for text in texts),
+        "xz": median(len(lzma.compress(text, preset=9)) for text in texts),
+        "zstd": median(
+            len(zstandard.ZstdCompressor(level=19).compress(text)) for text in texts
+        ),
+        "zstd + dictionary": median(
+            len(zstandard.ZstdCompressor(level=19, dict_data=trained).compress(text))
+            for text in texts
+        ),
+    }
+    above = sum(ratio > 1000 for ratio in ratios) / count
+    listed = ", ".join(f"{name} {size:.0f}" for name, size in sizes.items())
+    print(
+        f"  {task.name}, {way}: {median(map(len, texts)):.0f} bytes, "
+        f"{median(ratios):.0f} times (goal {GOAL_RATIO:.0f}), {min(ratios):.0f} to "
+        f"{max(ratios):.0f}, {above:.1%} above 1,000; compressed to {listed}"
+    )
+
+
+def nova() -> None:
+    """The NOvA network: MENNDL's own, by its genome."""
+    space, task = load_space("menndl"), GENOMES[NOVA].task
+    text = text_of(space, from_text(space, genome(NOVA)), task)
+    print(
+        f"NOvA: {len(text)} bytes from {space.genome_bytes}: "
+        f"{len(text) / space.genome_bytes:.0f} times"
+    )
+
+
+def text_of(space: Space, genes: Genes, task: Task) -> bytes:
+    """What the paper's runs wrote for a network, comments left out."""
+    files = emit(decode(space, genes, task), task, "caffe")
+    text = files[TRAIN_VAL] + files[SOLVER]
+    return re.sub(r"(?m)^\s*#.*\n", "", text).encode()
+
+
+def median(values: "Iterator[float] | Sequence[float]") -> float:
+    """The median as a float."""
+    return float(statistics.median(values))
+
+
+def _message(path: str) -> str:
+    return "SolverParameter" if path == SOLVER else "NetParameter"
+
+
+if __name__ == "__main__":
+    main()
