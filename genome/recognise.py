@@ -104,7 +104,6 @@ _CASES: dict[type, str] = {
     BatchNorm: "batch_norm",
     InnerProduct: "inner_product",
 }
-_ACTIVATIONS = (ReLU, ELU, Sigmoid, TanH)
 _WITH_DROPOUT = frozenset({"convolution", "inner_product"})
 _WITH_ACTIVATION = _WITH_DROPOUT | {"pooling", "batch_norm"}
 _BRANCHES: tuple[tuple[type, ...], ...] = (

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from ribosome.genome.errors import ConfigError
+from ribosome.genome.task import Training
 from ribosome.search.population import REPLACEMENTS
 from ribosome.search.registry import STRATEGIES
 from ribosome.search.variation import CROSSOVERS
@@ -128,6 +129,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         tables.setdefault(table, {})[key] = value
         origins[table, key] = origin
     return _convert(tables, str(path), origins)
+
+
+def training_of(config: Config) -> Training:
+    """What the trainer is told: the section [training]."""
+    return Training(**msgspec.structs.asdict(config.training))
 
 
 def dump_config(config: Config) -> str:

@@ -18,9 +18,14 @@ from ribosome.genome.errors import RunError
 from ribosome.genome.language import NetworkLanguage
 from ribosome.genome.space import Space
 from ribosome.genome.space_file import load_space, shipped_spaces
-from ribosome.genome.task import Training
 from ribosome.genome.version import __version__
-from ribosome.runner.config import KEYS, Config, dump_config, encode_config
+from ribosome.runner.config import (
+    KEYS,
+    Config,
+    dump_config,
+    encode_config,
+    training_of,
+)
 from ribosome.runner.journal import Journal, Record
 from ribosome.runner.lock import LOCK
 from ribosome.runner.observer import Observer
@@ -53,12 +58,15 @@ def open_run(config: Config, folder: Path, *, resume: bool, observer: Observer) 
     """Open a run folder for this process alone; close the run's journal in the end.
 
     Raises RunError for a run that is there already, one that another master has, and one
-    that began with other settings.
+    that began with other settings; DataError and ConfigError for what the workers would
+    find wrong as well, before a folder is made.
     """
-    backend(config.backend.name)
+    trainer = backend(config.backend.name)
     config = _with_absolute_paths(config)
     space = load_space(config.space.name)
-    check_data(find_data(config.task.data))
+    data = find_data(config.task.data)
+    check_data(data)
+    trainer.prepare(read_info(data).task(training_of(config)))
     _check_room(folder)
     try:
         (folder / TRIALS).mkdir(parents=True, exist_ok=True)
@@ -144,7 +152,7 @@ def _replay(journal: Journal, config: Config, space: Space, folder: Path) -> Run
     import numpy as np
 
     info = read_info(find_data(config.task.data))
-    task = info.task(Training(**msgspec.structs.asdict(config.training)))
+    task = info.task(training_of(config))
     rng = np.random.default_rng(config.search.seed)
     proposer = Proposer(
         make_strategy(config.search, NetworkLanguage(space, task), rng),

@@ -22,8 +22,7 @@ from ribosome.genome.decode import decode
 from ribosome.genome.errors import RibosomeError
 from ribosome.genome.network import Model
 from ribosome.genome.space_file import load_space
-from ribosome.genome.task import Training
-from ribosome.runner.config import Config
+from ribosome.runner.config import Config, training_of
 from ribosome.runner.environment import (
     gpu_of_worker,
     trainer_environment,
@@ -67,7 +66,7 @@ class TrialEvaluator:
         self._trials = Path(setup.folder, TRIALS)
         self._space = load_space(self._config.space.name)
         self._task = read_info(find_data(self._config.task.data)).task(
-            _training(self._config)
+            training_of(self._config)
         )
         self._backend = backend(self._config.backend.name)
         self._backend.prepare(self._task)
@@ -215,17 +214,6 @@ def limits(config: Config) -> Limits:
         wall_s = 2.0 * config.training.time_limit_s + 60.0
     never = float("inf")
     return Limits(wall_s=wall_s or never, stall_s=config.runner.stall_limit_s or never)
-
-
-def _training(config: Config) -> Training:
-    return Training(
-        max_iterations=config.training.max_iterations,
-        time_limit_s=config.training.time_limit_s,
-        test_batch_size=config.training.test_batch_size,
-        precision=config.training.precision,
-        threads=config.training.threads,
-        data_layer=config.training.data_layer,
-    )
 
 
 def _result(current: _Current, outcome: Outcome | None) -> Result:

@@ -89,18 +89,17 @@ def scikit_learn() -> Finding:
 
 
 def torch() -> Finding:
-    """PyTorch, and whether it sees GPUs."""
+    """PyTorch, and whether it sees GPUs; required where no caffe trains either."""
     if _version("torch") is None:
-        advice = "pip install torch; the PyTorch trainer needs it"
-        return Finding("PyTorch", "missing", "not installed", advice, True)
+        return _no_torch("not installed", "pip install torch")
     try:
         run = _python(_TORCH_CHECK, limit_s=120.0)
     except subprocess.TimeoutExpired:
         advice = "`python -c 'import torch'` should take seconds: look at the disk"
-        return Finding("PyTorch", "missing", "import takes too long", advice, True)
+        return _no_torch("import takes too long", advice)
     if run.returncode != 0:
         advice = "install it again: pip install --force-reinstall torch"
-        return Finding("PyTorch", "missing", _last_line(run.stderr), advice, True)
+        return _no_torch(_last_line(run.stderr), advice)
     number, cuda, devices = run.stdout.split()
     if cuda == "None":
         return Finding("PyTorch", "ok", f"{number}, for the CPU only")
@@ -109,6 +108,15 @@ def torch() -> Finding:
         advice = "trials train on the CPU; check nvidia-smi and CUDA_VISIBLE_DEVICES"
         return Finding("PyTorch", "note", found, advice)
     return Finding("PyTorch", "ok", found)
+
+
+def _no_torch(found: str, advice: str) -> Finding:
+    try:
+        find_caffe()
+    except ConfigError:
+        advice += "; the PyTorch trainer needs it"
+        return Finding("PyTorch", "missing", found, advice, True)
+    return Finding("PyTorch", "note", found, f"{advice}; caffe trains without it")
 
 
 def mpi() -> Finding:

@@ -19,7 +19,7 @@ from ribosome.backends.registry import backend
 from ribosome.genome.decode import decode
 from ribosome.genome.errors import ReadError, RunError
 from ribosome.genome.network import Model
-from ribosome.genome.task import Task, Training
+from ribosome.genome.task import Task
 from ribosome.runner.journal import Record, read_config, read_trials
 from ribosome.templates.environment import template
 from ribosome.tools.options import read_genome
@@ -75,10 +75,7 @@ def open_trial(folder: Path, trial: int | None, target: str | None) -> Run:
 
 def kept(run: Run) -> Trained | None:
     """What the run folder has kept of a trial; None without whole weights."""
-    from ribosome.runner.trial_evaluator import TRIALS
-    from ribosome.runner.trial_evaluator import WEIGHTS as KEPT_WEIGHTS
-
-    path = run.folder / TRIALS / str(run.trial.trial) / KEPT_WEIGHTS
+    path = _weights_of(run.folder, run.trial)
     assert isinstance(run.backend, Portable)
     try:
         run.backend.read_weights(path, _model(run).network)
@@ -112,7 +109,9 @@ def _model(run: Run) -> Model:
 
 
 def _task(run: Run) -> Task:
-    return data_info(run.config).task(_training(run.config))
+    from ribosome.runner.config import training_of
+
+    return data_info(run.config).task(training_of(run.config))
 
 
 def train_again(run: Run, progress: Callable[[int, int], object]) -> Trained:
@@ -176,6 +175,13 @@ def data_info(config: "Config") -> DataInfo:
     return read_info(find_data(config.task.data))
 
 
+def _weights_of(folder: Path, trial: Record) -> Path:
+    """Where the runner keeps the weights of a trial."""
+    from ribosome.runner.trial_evaluator import TRIALS, WEIGHTS
+
+    return folder / TRIALS / str(trial.trial) / WEIGHTS
+
+
 def _choose(trials: list[Record], number: int | None, folder: Path) -> Record:
     if number is None:
         ended_well = [trial for trial in trials if trial.fitness is not None]
@@ -184,7 +190,14 @@ def _choose(trials: list[Record], number: int | None, folder: Path) -> Record:
                 f"{folder}: no trial has an accuracy yet; wait for one, or see what "
                 f"failed: ribosome results {folder} --failures"
             )
-        return max(ended_well, key=lambda trial: (trial.fitness or 0.0, -trial.trial))
+        return max(
+            ended_well,
+            key=lambda trial: (
+                trial.fitness or 0.0,
+                _weights_of(folder, trial).is_file(),  # of equals, those that were kept
+                -trial.trial,
+            ),
+        )
     for trial in trials:
         if trial.trial == number:
             if trial.fitness is None:
@@ -198,12 +211,6 @@ def _choose(trials: list[Record], number: int | None, folder: Path) -> Record:
         f"{folder}: no trial {number}; there are 1 to {len(trials)}, "
         "see `ribosome results`"
     )
-
-
-def _training(config: "Config") -> Training:
-    import msgspec
-
-    return Training(**msgspec.structs.asdict(config.training))
 
 
 def _follow(

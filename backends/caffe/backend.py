@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from ribosome.backends.base import Command, Ending, Parser
-from ribosome.backends.caffe.binary import find_caffe
+from ribosome.backends.caffe.binary import caffe_version, find_caffe
 from ribosome.backends.caffe.command import train_command
 from ribosome.backends.caffe.data import layer_of, prepared
 from ribosome.backends.caffe.emit import DEPLOY, TRAIN_VAL, emit, emit_deploy
@@ -48,7 +48,8 @@ class Caffe:
     def prepare(self, task: Task) -> None:
         """The images as LMDB or HDF5, made once for all trials, and a caffe to run.
 
-        Raises ConfigError where there is none or where it lacks the precision asked for,
+        Raises ConfigError where there is none that runs, or where it lacks the precision
+        asked for or is of the other flavour,
         DataError for images that cannot be trained on.
         """
         if self._flavour == "caffe" and task.training.precision in ("mixed", "half"):
@@ -56,7 +57,14 @@ class Caffe:
                 f'training.precision = "{task.training.precision}" is for the backend '
                 'nvcaffe; caffe has single precision only: write "auto" or "single"'
             )
-        find_caffe()
+        caffe = find_caffe()
+        # One that lacks a library would fail every network, and each would take the blame.
+        version = caffe_version(caffe)
+        if self._flavour == "nvcaffe" and version.startswith("1."):
+            raise ConfigError(
+                f"{caffe} is Caffe {version}, BVLC's, which refuses what nvcaffe writes; "
+                'set RIBOSOME_CAFFE to NVIDIA\'s, or write backend.name = "caffe"'
+            )
         prepared(task.data, layer_of(task))
 
     def command(

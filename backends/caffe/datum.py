@@ -6,24 +6,26 @@ data 4 (uint8 pixels, or a compressed image), label 5, float_data 6, encoded 7. 
 format: https://protobuf.dev/programming-guides/encoding/
 """
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from ribosome.backends.caffe.wire import (
+    BYTES,
+    FIXED32,
+    FIXED64,
+    VARINT,
+    Octets,
+    read_varint,
+    varint,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""The wire types that a Datum may hold; groups are none of them."""
-
 DATA, FLOAT_DATA = 4, 6
 FLOAT_TAG = FLOAT_DATA << 3 | FIXED32
 FLOAT_FIELD = np.dtype([("tag", "u1"), ("value", "<f4")])
-LONGEST_VARINT = 10
-
-
-Octets: TypeAlias = bytes | memoryview
-"""A message, or a view of one that stands in a database."""
 
 
 class Datum(NamedTuple):
@@ -74,15 +76,13 @@ def encode(images: "NDArray[Any]", labels: "NDArray[np.int64]") -> list[bytes]:
     count = len(images)
     _, channels, height, width = images.shape
     head = b"".join(
-        bytes((field << 3 | VARINT,)) + _varint(value)
+        bytes((field << 3 | VARINT,)) + varint(value)
         for field, value in ((1, channels), (2, height), (3, width))
     )
-    label_of = {
-        int(label): b"\x28" + _varint(int(label)) for label in np.unique(labels)
-    }
+    label_of = {int(label): b"\x28" + varint(int(label)) for label in np.unique(labels)}
     if images.dtype == np.uint8:
         size = channels * height * width
-        head += b"\x22" + _varint(size)
+        head += b"\x22" + varint(size)
         raw = images.tobytes()
         return [
             head + raw[start : start + size] + label_of[label]
@@ -112,17 +112,17 @@ def decode(message: Octets) -> Datum:
         tag = message[at]
         at += 1
         if tag >= 0x80:
-            tag, at = _read_varint(message, at - 1, end)
+            tag, at = read_varint(message, at - 1)
         field, wire = tag >> 3, tag & 7
         if wire == VARINT:
             value = message[at] if at < end else 0x80
             at += 1
             if value >= 0x80:
-                value, at = _read_varint(message, at - 1, end)
+                value, at = read_varint(message, at - 1)
             if field < 8:
                 numbers[field] = value
         elif wire == BYTES:
-            size, at = _read_varint(message, at, end)
+            size, at = read_varint(message, at)
             if size > end - at:
                 raise ValueError(f"field {field} of {size} bytes goes beyond its end")
             if field == DATA:
@@ -165,27 +165,6 @@ def _floats(message: Octets, at: int, end: int) -> "NDArray[np.float32]":
     if not len(run):
         raise ValueError("cut off, or a tag of more bytes than it needs")
     return run
-
-
-def _varint(value: int) -> bytes:
-    octets = bytearray()
-    while value >= 0x80:
-        octets.append(value & 0x7F | 0x80)
-        value >>= 7
-    octets.append(value)
-    return bytes(octets)
-
-
-def _read_varint(message: Octets, at: int, end: int) -> tuple[int, int]:
-    """The number at ``at``, and where it ends."""
-    value = shift = 0
-    for index in range(at, min(end, at + LONGEST_VARINT)):
-        octet: int = message[index]
-        value |= (octet & 0x7F) << shift
-        if octet < 0x80:
-            return value, index + 1
-        shift += 7
-    raise ValueError("cut off, or a number of more than 64 bits")
 
 
 def _int32(value: int) -> int:

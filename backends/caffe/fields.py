@@ -1,11 +1,11 @@
 """What Caffe's fields mean to the IR: numbers, fillers, learned blobs, windows, axes."""
 
 import math
-import struct
 from typing import get_args, get_type_hints
 
 from ribosome.backends.caffe.lexer import nearest, short
 from ribosome.backends.caffe.schema import Message
+from ribosome.backends.caffe.single import shortest
 from ribosome.backends.caffe.upgrade import Layer
 from ribosome.genome.ops import Blob, Filler
 
@@ -17,12 +17,8 @@ _FAN_IN = 0
 
 
 def single(value: float) -> float:
-    """The shortest decimal that is this number to Caffe, which holds single precision."""
-    for digits in range(6, 10):
-        decimal = float(f"{value:.{digits}g}")
-        if struct.pack("f", decimal) == struct.pack("f", value):
-            return decimal
-    return value
+    """The shortest decimal of a number that a message holds in single precision."""
+    return float(shortest(value) or value)
 
 
 def number(layer: Layer, message: Message, field: str) -> float:

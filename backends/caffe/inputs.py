@@ -39,7 +39,8 @@ def find_noise(made: Graph, every: Sequence[Layer]) -> dict[int, Noise]:
             continue
         if layer.message.eltwise_param.operation != _PROD:
             continue
-        for noise, source in _both_ways(made.inputs[index]):
+        first, second = made.inputs[index]
+        for noise, source in ((second, first), (first, second)):
             std = _std(made, noise, fillers)
             if std is not None:
                 found[index] = Noise(
@@ -69,14 +70,12 @@ def input_op(
 
 def batch_size(layer: Layer) -> int | None:
     """The number of images in a batch, where the layer says it."""
-    for field in ("data_param", "image_data_param", "hdf5_data_param", *_OTHER_BATCHES):
+    for kind in ("data", "image_data", "hdf5_data", "memory_data", "window_data"):
+        field = f"{kind}_param"
         if layer.message.HasField(field):
             size: int = getattr(layer.message, field).batch_size
             return size or None
     return None
-
-
-_OTHER_BATCHES = ("memory_data_param", "window_data_param")
 
 
 def _dummy_fillers(
@@ -90,13 +89,6 @@ def _dummy_fillers(
             phase = phases[0] if len(phases) == 1 else None
             found.setdefault(layer.message.top[0], []).append((phase, layer))
     return found
-
-
-def _both_ways(
-    pair: Sequence[Value],
-) -> tuple[tuple[Value, Value], tuple[Value, Value]]:
-    first, second = pair
-    return (second, first), (first, second)
 
 
 def _std(

@@ -6,12 +6,12 @@ the flavour, so that a field which the flavour does not know is found as soon as
 written; what is filled in after that are numbers and names of enumerations.
 """
 
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ribosome.backends.caffe.schema import Flavour
+from ribosome.backends.caffe.single import shortest
 from ribosome.genome.errors import EmitError, UnsupportedOp
 from ribosome.genome.ops import (
     ELU,
@@ -73,24 +73,12 @@ def number(value: float) -> str:
     """
     if isinstance(value, int):
         return str(value)
-    single = _single(value)
-    if single is None:
+    text = shortest(value)
+    if text is None:
         raise EmitError(
             f"{value!r} is beyond Caffe's single precision; choose a smaller number"
         )
-    for digits in range(1, 10):
-        text = f"{value:.{digits}g}"
-        if _single(float(text)) == single:
-            break
     return text.removeprefix("-") if float(text) == 0.0 else text
-
-
-def _single(value: float) -> bytes | None:
-    """A number in single precision; None where that cannot hold it."""
-    try:
-        return struct.pack("<f", value)
-    except OverflowError:
-        return None
 
 
 def bodies(op: Op, flavour: Flavour) -> tuple[Body, ...]:

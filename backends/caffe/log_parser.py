@@ -190,6 +190,12 @@ class LogParser:
             return _NOTHING
         event = Tested(outputs[self._accuracy], outputs[self._loss], iteration)
         outputs.clear()
+        if event.loss > _most_loss(event.accuracy):
+            message = (
+                f"the validation at iteration {iteration} has accuracy {event.accuracy} "
+                f"and loss {event.loss}: outputs are NaN, or infinite"
+            )
+            return (event, Failed("diverged", message))
         return (event,)
 
     def _diverging(self, name: str, value: float, where: str) -> Sequence[Event]:
@@ -343,6 +349,16 @@ _PLAIN: dict[str, Callable[[LogParser, str], Sequence[Event]]] = {
     FAILED[:5]: LogParser._read_supervisor,
 }
 """By the first five letters of a line without a prefix."""
+
+
+def _most_loss(accuracy: float) -> float:
+    """The highest mean loss that a validation of this accuracy can have.
+
+    Caffe caps a sample's loss, at 87.34 in single precision. That of a right one is below
+    ln(classes), unless it is right only because nothing outranks NaN: on a GPU that has the
+    capped loss, 9.70 in NVCaffe's half precision.
+    """
+    return 9.0 * accuracy + 87.34 * (1.0 - accuracy)
 
 
 def _speed(figure: float | None) -> Sequence[Event]:

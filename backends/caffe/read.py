@@ -43,8 +43,9 @@ class Reading:
     """A network read from a file.
 
     ``name`` is the file's own. ``notes`` say what was left out. ``blobs`` gives, by node and
-    blob name, where a caffemodel has the values; a BatchNorm has ``mean``, ``variance`` and the ``factor``
-    that Caffe keeps them multiplied by. ``lines`` are where the nodes' layers begin.
+    blob name, where a caffemodel has the values; a BatchNorm has ``mean``, ``variance`` and
+    the ``factor`` that Caffe keeps them multiplied by. ``lines`` are where the nodes' layers
+    begin.
     ``batch_size`` is the data layer's in this phase, None where the file does not say.
     """
 

@@ -70,10 +70,7 @@ def slice_ops(layer: Layer, inputs: Sequence[Shape]) -> list[Slice]:
     parameters, tops = layer.message.slice_param, len(layer.message.top)
     if len(inputs) != 1:
         layer.fail("bottom", f"takes one, not {len(inputs)}")
-    field = "slice_dim" if parameters.HasField("slice_dim") else "axis"
-    if field == "slice_dim" and parameters.HasField("axis"):
-        layer.fail("slice_dim", "axis is given as well; leave one of them out")
-    at = axis(layer, field, getattr(parameters, field), len(inputs[0]))
+    at = _axis_or(layer, parameters, "slice_dim", inputs[0])
     size = inputs[0][at]
     points = list(parameters.slice_point)
     if not points:
@@ -90,15 +87,16 @@ def slice_ops(layer: Layer, inputs: Sequence[Shape]) -> list[Slice]:
 
 def scale_blobs(layer: Layer) -> tuple[Blob, Blob | None]:
     """The factor and the term of a Scale layer that has one bottom."""
-    parameters = layer.message.scale_param
-    scale = learned(layer, 0, parameters, "filler", _ONE)
-    if not parameters.bias_term:
-        return scale, None
-    return scale, learned(layer, 1, parameters, "bias_filler")
+    return _weights(layer, layer.message.scale_param, "filler", _ONE)
 
 
-def _weights(layer: Layer, parameters: Message) -> tuple[Blob, Blob | None]:
-    weight = learned(layer, 0, parameters, "weight_filler")
+def _weights(
+    layer: Layer,
+    parameters: Message,
+    field: str = "weight_filler",
+    default: Filler = ZERO,
+) -> tuple[Blob, Blob | None]:
+    weight = learned(layer, 0, parameters, field, default)
     if not parameters.bias_term:
         return weight, None
     return weight, learned(layer, 1, parameters, "bias_filler")
@@ -255,11 +253,15 @@ def _only_channels(layer: Layer, field: str, value: int, shape: Shape) -> None:
 
 
 def _concat(layer: Layer, inputs: Sequence[Shape]) -> Concat:
-    parameters = layer.message.concat_param
-    field = "concat_dim" if parameters.HasField("concat_dim") else "axis"
-    if field == "concat_dim" and parameters.HasField("axis"):
-        layer.fail("concat_dim", "axis is given as well; leave one of them out")
-    return Concat(axis(layer, field, getattr(parameters, field), len(inputs[0])))
+    return Concat(_axis_or(layer, layer.message.concat_param, "concat_dim", inputs[0]))
+
+
+def _axis_or(layer: Layer, parameters: Message, old: str, shape: Shape) -> int:
+    """The field ``axis``, or the one that Caffe had before it."""
+    field = old if parameters.HasField(old) else "axis"
+    if field == old and parameters.HasField("axis"):
+        layer.fail(old, "axis is given as well; leave one of them out")
+    return axis(layer, field, getattr(parameters, field), len(shape))
 
 
 def _eltwise(layer: Layer, inputs: Sequence[Shape]) -> Eltwise:

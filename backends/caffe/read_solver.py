@@ -1,7 +1,6 @@
 """A solver prototxt into the IR's Solver, and how long it trains."""
 
 import math
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,6 +9,7 @@ from typing import NoReturn, get_args
 from ribosome.backends.caffe.fields import single
 from ribosome.backends.caffe.lexer import nearest, short
 from ribosome.backends.caffe.prototxt import Parsed, parse_any
+from ribosome.backends.caffe.single import packed
 from ribosome.genome.errors import ReadError
 from ribosome.genome.solver import LearningRate, Policy, Schedule, Solver, SolverType
 
@@ -131,7 +131,9 @@ class _Reader:
             gamma = self._solve(
                 "gamma",
                 _guess(policy, target, length),
-                lambda x: _same(schedule(LearningRate(policy, x)).gamma, target),
+                lambda x: (
+                    packed(schedule(LearningRate(policy, x)).gamma) == packed(target)
+                ),
             )
         if policy in ("step", "sigmoid"):
             fraction = self._solve(
@@ -199,14 +201,6 @@ def _guess(policy: str, target: float, length: int) -> float:
         return math.pow(max(0.0, target), length)
     except OverflowError:
         return math.inf
-
-
-def _same(left: float, right: float) -> bool:
-    """Whether two numbers are one in single precision."""
-    try:
-        return struct.pack("f", left) == struct.pack("f", right)
-    except OverflowError:
-        return False
 
 
 def _decimals(value: float) -> Iterator[float]:

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 FIELDS = [
@@ -43,6 +45,15 @@ def test_the_table_shows_the_best_first(ribosome, run: Path, lenet_genomes) -> N
     assert output.index("0.7000") < output.index("0.6000")
     assert f"\n{lenet_genomes[1]}\n" in output
     assert "3 evaluated: 2 ok, 1 diverged; 1 proposed or running" in output
+
+
+def test_of_equals_the_one_that_ended_first_is_the_best(ribosome, run: Path) -> None:
+    """As for the search itself, which keeps its weights."""
+    with closing(sqlite3.connect(run / "journal.sqlite")) as journal:
+        journal.execute("UPDATE trials SET fitness = 0.7, finished_at = 20 - trial")
+        journal.commit()
+    trials = json.loads(ribosome("results", run, "--json", "--top", 9).stdout)
+    assert [trial["trial"] for trial in trials] == [4, 3, 2, 1]
 
 
 def test_speeds_stand_under_each_other(ribosome, run: Path) -> None:

@@ -81,12 +81,36 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert finding.advice == "pip install rich"
 
 
-def test_without_torch_nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def no_caffe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without any caffe."""
+    monkeypatch.delenv("RIBOSOME_CAFFE", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("RIBOSOME_CACHE", str(tmp_path))
+
+
+@pytest.mark.usefixtures("no_caffe")
+def test_without_torch_and_caffe_nothing_trains(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Torch is required."""
     absent(monkeypatch, "torch")
-    assert doctor.torch().required
+    finding = doctor.torch()
+    assert (finding.state, finding.required) == ("missing", True)
 
 
+def test_caffe_trains_without_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is a caffe, torch is only worth a note."""
+    absent(monkeypatch, "torch")
+    monkeypatch.setenv("RIBOSOME_CAFFE", str(program(tmp_path / "caffe", "")))
+    finding = doctor.torch()
+    assert (finding.state, finding.required) == ("note", False)
+    assert "pip install torch" in finding.advice
+
+
+@pytest.mark.usefixtures("no_caffe")
 def test_a_torch_that_does_not_load_is_no_crash(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -18,7 +18,7 @@ from ribosome.genome.space_file import load_space
 from ribosome.genome.task import DIGITS
 from ribosome.runner.config import BackendConfig, encode_config
 from ribosome.runner.journal import read_config
-from ribosome.tools.export import emitted, kept, open_trial
+from ribosome.tools.export import Trained, emitted, kept, open_trial
 from tests.backends.caffe.test_weights import opencv, random_weights
 
 
@@ -85,6 +85,16 @@ def test_a_trial_without_weights(run: Path, trial: int, says: str) -> None:
 
 def test_the_best_is_the_default(run: Path) -> None:
     """The highest accuracy."""
+    assert open_trial(run, None, None).trial.trial == 2
+
+
+def test_of_equals_the_one_is_the_default_whose_weights_were_kept(run: Path) -> None:
+    """The search keeps those of the first that ended, which need not be the lowest."""
+    with closing(sqlite3.connect(run / "journal.sqlite")) as journal:
+        journal.execute("UPDATE trials SET fitness = 0.7 WHERE trial = 1")
+        journal.commit()
+    assert open_trial(run, None, None).trial.trial == 1
+    keep(run, 2)
     assert open_trial(run, None, None).trial.trial == 2
 
 
@@ -251,16 +261,31 @@ def test_caffes_weights_of_another_network_count_as_not_kept(
     assert kept(open_trial(run, 2, None)) is None
 
 
+def test_an_iteration_is_shown_once(
+    ribosome, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Caffe's log has the last one twice."""
+    held = (keep(run, 2) / "weights").read_bytes()
+
+    def train_again(_: object, progress) -> Trained:
+        for iteration in (0, 50, 100, 100):
+            progress(iteration, 100)
+        return Trained(held, 0.6)
+
+    monkeypatch.setattr("ribosome.tools.export.train_again", train_again)
+    monkeypatch.setattr("ribosome.tools.export.kept", lambda _: None)
+    result = ribosome("export", run, "-o", tmp_path / "out")
+    shown = [line for line in result.stderr.splitlines() if "  iteration" in line]
+    assert shown == [f"  iteration {n} of 100" for n in (0, 50, 100)]
+
+
 @pytest.mark.caffe
 def test_caffe_trains_again_what_was_not_kept(
     ribosome, run: Path, tmp_path: Path, lenet_genomes
 ) -> None:
-    """Each displayed iteration is shown once; the weights are those of that network."""
-    weights = keep_by_caffe(run, lenet_genomes[1])
-    weights.unlink()
+    """It is told how far it is, and torch gets the weights."""
+    keep_by_caffe(run, lenet_genomes[1]).unlink()
     result = ribosome("export", run, "--backend", "pytorch", "-o", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
-    shown = [line for line in result.stderr.splitlines() if "  iteration" in line]
-    assert shown[-1] == "  iteration 4 of 4"
-    assert len(set(shown)) == len(shown)
+    assert "\n  iteration 4 of 4\nAccuracy 0." in result.stderr
     assert (tmp_path / "out" / "weights.pt").is_file()

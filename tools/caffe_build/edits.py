@@ -30,6 +30,12 @@ EDITS = (
         "it needs no header of the tests, which are not unpacked",
     ),
     Edit(
+        "src/caffe/util/io.cpp",
+        r"(bool ReadProtoFromBinaryFile\([^}]*SetTotalBytesLimit\()536870912",
+        r"\g<1>2147483647",
+        "a caffemodel above 512 MiB, such as VGG-16's, is read",
+    ),
+    Edit(
         "tools/caffe.cpp",
         r"(solver->Restore\(FLAGS_snapshot\.c_str\(\)\);\s*\})",
         r"""\1

@@ -92,8 +92,8 @@ def command(
         click.echo(note, err=True)
     written = write_files(out, converted.files)
     click.echo(
-        f"{net}: {converted.layers} layers, {converted.parameters:,} parameters, "
-        f"{converted.shapes}:"
+        f"{net}: {converted.layers} {'layer' if converted.layers == 1 else 'layers'}, "
+        f"{converted.parameters:,} parameters, {converted.shapes}:"
     )
     for path in written:
         click.echo(f"  {path}")

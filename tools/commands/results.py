@@ -64,9 +64,16 @@ def command(
 
 
 def best_first(trials: "list[Record]") -> "list[Record]":
-    """The trials that have a fitness, the fittest first, the earlier first if equal."""
+    """The trials that have a fitness, the fittest first; of equals, which ended first."""
     fit = [trial for trial in trials if trial.fitness is not None]
-    return sorted(fit, key=lambda trial: (-(trial.fitness or 0.0), trial.trial))
+    return sorted(
+        fit,
+        key=lambda trial: (
+            -(trial.fitness or 0.0),
+            trial.finished_at or 0.0,
+            trial.trial,
+        ),
+    )
 
 
 def counts_by_ending(trials: "list[Record]") -> str:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ribosome.backends.caffe.data import read_form
-from ribosome.backends.caffe.datum import Datum, Octets, decode
+from ribosome.backends.caffe.datum import Datum, decode
+from ribosome.backends.caffe.wire import Octets
 from ribosome.backends.data_write import Normalisation
 from ribosome.genome.errors import DataError
 from ribosome.tools.sources.parts import training_and_validation, with_sibling

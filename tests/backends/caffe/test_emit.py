@@ -166,6 +166,28 @@ def test_nvcaffe_has_mixed_precision(
     assert (solver.solver_data_type, solver.store_blobs_in_old_format) == (1, True)
 
 
+@pytest.mark.parametrize("precision", ["single", "mixed", "half"])
+def test_accuracy_and_loss_are_never_of_half_precision(precision: str) -> None:
+    """There NaN would have a loss of 9.7, and counts above 2048 would be rounded."""
+    task = trained_by(DIGITS, precision=precision)
+    net = parsed(emit(model(), task, "nvcaffe")[TRAIN_VAL], flavour="nvcaffe")
+    for layer in net.layer[-2:]:
+        assert (layer.forward_type, layer.backward_type) == (1, 1)
+        assert layer.HasField("forward_type") == (precision != "single")
+
+
+@pytest.mark.parametrize("classes", [2049, 2050])
+def test_labels_that_half_precision_cannot_tell_apart_are_read_in_single(
+    classes: int,
+) -> None:
+    """Whole numbers are exact up to 2048; the last label of 2,050 classes is 2049."""
+    task = replace(DIGITS, classes=classes)
+    made = model(task=task)
+    net = parsed(emit(made, task, "nvcaffe")[TRAIN_VAL], flavour="nvcaffe")
+    for layer in layers(net, "Data"):
+        assert layer.HasField("forward_type") == (classes > 2049)
+
+
 def test_nvcaffe_keeps_the_images_in_order() -> None:
     """One thread that reads and one that parses."""
     net = parsed(emit(model(), DIGITS, "nvcaffe")[TRAIN_VAL], flavour="nvcaffe")

@@ -85,6 +85,23 @@ def test_a_capped_loss_has_diverged(flavour: str) -> None:
     assert ending(training(flavour, accuracy="1", test_loss="87.3365")) == "diverged"
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "loss", "verdict"),
+    [
+        ("1", "9.70406", "diverged"),  # half precision's cap
+        ("0.8", "52.4", "diverged"),  # NaN for some images alone
+        ("0.8", "17.4", "ok"),  # the wrong ones are all capped
+        ("1", "8.9", "ok"),
+        ("0", "87.3", "ok"),
+    ],
+)
+def test_an_accuracy_that_its_loss_belies_has_diverged(
+    accuracy: str, loss: str, verdict: str
+) -> None:
+    """A GPU turns the loss of NaN into its cap, and counts the image as right."""
+    assert ending(training("nvcaffe 0.17.1", accuracy=accuracy, test_loss=loss)) == verdict
+
+
 def test_another_output_that_is_not_finite_has_diverged() -> None:
     """Also one that is neither accuracy nor loss."""
     log = [line.replace("top5 = 0.99", "top5 = -nan") for line in training("bvlc")]
