@@ -7,11 +7,9 @@ with everything that does not fit; `ribosome.genome.nearest` takes what is neare
 
 from ribosome.genome.decode import decode
 from ribosome.genome.fit import Layer, Plan, express
-from ribosome.genome.nearest import refusal, survey
+from ribosome.genome.nearest import refusal, survey, wanted_settings
 from ribosome.genome.nearest_layer import part_values
 from ribosome.genome.network import Model
-from ribosome.genome.ops import Jitter
-from ribosome.genome.parameters import SECTIONS
 from ribosome.genome.recognise import Draft, recognise
 from ribosome.genome.solver import Solver
 from ribosome.genome.space import Genes, Space
@@ -50,22 +48,5 @@ def _exact(space: Space, model: Model, draft: Draft, task: Task) -> Genes | None
 
 def _plan(space: Space, draft: Draft, solver: Solver) -> Plan:
     layers = tuple([Layer(part.case, part_values(part)) for part in draft.parts])
-    rate = solver.learning_rate
-    fields = SECTIONS["solver"][solver.type]
-    shape = SECTIONS["learning_rate"][rate.policy]
-    settings = [
-        ("solver", solver.type, tuple([getattr(solver, field) for field in fields])),
-        ("learning_rate", rate.policy, tuple([getattr(rate, name) for name in shape])),
-        (
-            "training",
-            "training",
-            (solver.batch_size, solver.weight_decay, solver.clip_gradients),
-        ),
-    ]
-    if "input" in space.index:
-        jitter = draft.jitter.op if draft.jitter is not None else None
-        std = jitter.std if isinstance(jitter, Jitter) else 0.0
-        settings.append(("input", "input", (std,)))
-    towers = max(1, len(draft.towers))
-    merge = len(draft.towers[0]) if draft.towers else 0
-    return Plan(layers, towers, merge, tuple(settings))
+    settings = wanted_settings(space, solver, draft.jitter)
+    return Plan(layers, max(1, len(draft.towers)), draft.merge, settings)

@@ -83,6 +83,25 @@ def refusal(space: Space, problems: tuple[str, ...]) -> EncodeError:
     )
 
 
+def wanted_settings(
+    space: Space, solver: Solver, jitter: Node | None
+) -> tuple[Setting, ...]:
+    """What a solver, and a jitter where the space has one, want of the groups' genes."""
+    rate = solver.learning_rate
+    settings: list[Setting] = [
+        (group, case, tuple([getattr(source, name) for name in SECTIONS[group][case]]))
+        for group, case, source in (
+            ("solver", solver.type, solver),
+            ("learning_rate", rate.policy, rate),
+            ("training", "training", solver),
+        )
+    ]
+    if "input" in space.index:
+        std = jitter.op.std if jitter and isinstance(jitter.op, Jitter) else 0.0
+        settings.append(("input", "input", (std,)))
+    return tuple(settings)
+
+
 def survey(space: Space, model: Model, draft: Draft, task: Task) -> Survey:
     """Places every part of a draft where the space holds it best; says what it cannot.
 
@@ -106,9 +125,8 @@ def survey(space: Space, model: Model, draft: Draft, task: Task) -> Survey:
         problems += why
         if not (why or draft.problems) or not in_order(space, draft.parts):
             problems.append(order_problem(space, draft.parts))
-    merge = len(draft.towers[0]) if draft.towers else 0
     pairs = [zip(tower, layers, strict=False) for tower in draft.towers]
-    pairs.append(zip(draft.trunk, layers[merge:], strict=True))
+    pairs.append(zip(draft.trunk, layers[draft.merge :], strict=True))
     for part, best in chain.from_iterable(pairs):
         if best is not None:
             roundings += part_roundings(part, best.layer, best.left)
@@ -119,7 +137,7 @@ def survey(space: Space, model: Model, draft: Draft, task: Task) -> Survey:
     genes = None
     if placed is not None and settings is not None and not problems:
         fitted = tuple([best.layer for best in placed])
-        plan = Plan(fitted, max(1, len(draft.towers)), merge, settings)
+        plan = Plan(fitted, max(1, len(draft.towers)), draft.merge, settings)
         genes = express(space, plan, task)
         if genes is None:
             raise AssertionError("layers and settings of a space have no genes in it")
@@ -136,10 +154,8 @@ def _edge_problems(space: Space, draft: Draft, task: Task) -> Iterator[str]:
                 f"{len(draft.slices)} towers at {Slice(*border)}"
             )
     cut = space.index.get("towers")
-    merge = len(draft.towers[0]) if draft.towers else 0
-    plan = Plan(
-        (Layer("", ()),) * len(draft.parts), max(1, len(draft.towers)), merge, ()
-    )
+    parts = (Layer("", ()),) * len(draft.parts)
+    plan = Plan(parts, max(1, len(draft.towers)), draft.merge, ())
     if cut is None:
         if draft.slices:
             yield f"{draft.slices[0].name}: the space does not cut the image into towers"
@@ -149,7 +165,7 @@ def _edge_problems(space: Space, draft: Draft, task: Task) -> Iterator[str]:
         except KeyError:
             where = (draft.join or draft.images).name
             yield (
-                f"{where}: {plan.towers} towers joined behind layer {merge} of "
+                f"{where}: {plan.towers} towers joined behind layer {plan.merge} of "
                 f"{len(draft.parts)}; the space has {_cuts(space.groups[cut])}"
             )
     op = draft.head.op if draft.head is not None else None
@@ -176,39 +192,24 @@ def _settings(
     space: Space, solver: Solver, jitter: Node | None, problems: list[str]
 ) -> tuple[Setting, ...] | None:
     """The nearest settings; None, and a problem more, where a group lacks the very case."""
-    policy = solver.learning_rate.policy
-    sources: dict[str, tuple[str, object]] = {
-        "solver": (solver.type, solver),
-        "learning_rate": (policy, solver.learning_rate),
-        "training": ("training", solver),
-    }
-    if "input" in space.index:
-        std = jitter.op.std if jitter and isinstance(jitter.op, Jitter) else 0.0
-        sources["input"] = ("input", _Input(std))
-    elif jitter is not None:
+    if jitter is not None and "input" not in space.index:
         problems.append(f"{jitter.name}: the space has no jitter of its input")
         return None
+    wanted = wanted_settings(space, solver, jitter)
     settings: list[Setting] = []
-    for name, (case_name, source) in sources.items():
+    for name, case_name, numbers in wanted:
         group = space.groups[space.index[name]]
         if case_name not in group.which:
             has = ", ".join(group.which)
             problems.append(f"{name}: it has no {case_name}; the space has {has}")
             continue
+        genes = group.cases[group.which[case_name]].genes
         values: list[Allele] = []
-        for gene in group.cases[group.which[case_name]].genes:
+        for gene, number in zip(genes, numbers, strict=True):
             parameter = SECTIONS[name][case_name][gene.name]
-            index = nearest_number(parameter, gene, getattr(source, gene.name))
-            values.append(gene.alleles[index])
+            values.append(gene.alleles[nearest_number(parameter, gene, number)])
         settings.append((name, case_name, tuple(values)))
-    return tuple(settings) if len(settings) == len(sources) else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Input:
-    """What the genes of the input are read from."""
-
-    jitter: float
+    return tuple(settings) if len(settings) == len(wanted) else None
 
 
 def _jitter_roundings(

@@ -4,7 +4,7 @@ Numbers go to the allele at the least distance of their parameter's kind
 (`ribosome.genome.parameters`); of two at the same distance to the first. Names (a method, a
 region, an activation's function) go to none but their own. A filler goes to one of its own
 kind where there is one, else to the one that draws weights of the nearest standard deviation
-for the layer's fan-in.
+for the layer's fan-in; constant weights count as xavier.
 """
 
 import math
@@ -182,6 +182,9 @@ def _nearest_filler(part: Part, gene: Gene, value: object) -> int:
     op = part.nodes[0].op
     blob = op.weight if isinstance(op, Convolution | InnerProduct) else None
     wanted = blob.filler if blob is not None else Filler("constant")
+    if wanted.kind == "constant":
+        # Caffe's default, as deploy files have it, from which nothing can be learned.
+        wanted = Filler("xavier")
     fan_in = _fan_in(op, part.source)
     return _least(gene.alleles, lambda a: _filler_key(wanted, str(a), fan_in))
 

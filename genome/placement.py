@@ -143,7 +143,9 @@ def order_problem(space: Space, parts: Sequence[Part]) -> str:
     names = ", ".join(part.case for part in parts[:most])
     if len(parts) > most:
         names += ", ..."
+    fits = in_order(space, parts)
+    why = " without leaving one empty that may not be" if fits else ""
     return (
         f"{parts[-1].nodes[0].name}: ends {len(parts)} layers that the space's "
-        f"{len(space.slots)} slots cannot hold in this order: {names}"
+        f"{len(space.slots)} slots cannot hold in this order{why}: {names}"
     )

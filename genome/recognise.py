@@ -73,6 +73,11 @@ class Draft:
         return (*self.towers[0], *self.trunk) if self.towers else self.trunk
 
     @property
+    def merge(self) -> int:
+        """The number of parts before the towers' join; 0 where the image is not cut."""
+        return len(self.towers[0]) if self.towers else 0
+
+    @property
     def ops(self) -> list[Op]:
         """Its ops in the order in which decode lays them down."""
         nodes = [self.images]

@@ -32,7 +32,7 @@ def number(layer: Layer, message: Message, field: str) -> float:
 def filler(layer: Layer, parameters: Message, field: str, default: Filler) -> Filler:
     """The filler in a field; ``default`` where the file has none.
 
-    Raises ReadError for what the IR has no filler for.
+    Raises ReadError for what the IR has no filler for, or Caffe would not draw.
     """
     if not parameters.HasField(field):
         return default
@@ -51,9 +51,14 @@ def filler(layer: Layer, parameters: Message, field: str, default: Filler) -> Fi
         case "constant":
             return Filler("constant", value=number(layer, found, "value"))
         case "gaussian":
-            return Filler("gaussian", std=number(layer, found, "std"))
+            std = number(layer, found, "std")
+            if std <= 0.0:
+                layer.fail(f"{field}.std", f"must be above 0, not {std}")
+            return Filler("gaussian", std=std)
         case "uniform":
             low, high = number(layer, found, "min"), number(layer, found, "max")
+            if low > high:
+                layer.fail(f"{field}.min", f"{low} lies above max, {high}")
             return Filler("uniform", low=low, high=high)
     return Filler(found.type)
 

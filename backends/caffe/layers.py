@@ -9,6 +9,7 @@ written; what is filled in after that are numbers and names of enumerations.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from ribosome.backends.caffe.schema import Flavour
 from ribosome.backends.caffe.single import shortest
@@ -48,13 +49,12 @@ _CACHE = 16384
 Values = dict[str, str | int]
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """What of a layer's text is no number: its kind, its blobs' fillers, its options."""
 
     kind: str
-    fillers: tuple[tuple[str, str], ...] = ()
-    options: frozenset[str] = frozenset()
+    fillers: tuple[tuple[str, str], ...]
+    options: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

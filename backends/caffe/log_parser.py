@@ -327,6 +327,7 @@ _LINES: dict[str, Callable[[LogParser, str, str], Sequence[Event]]] = {
     "    T": LogParser._read_indented,
     "    [": LogParser._read_indented,
     "    (": LogParser._read_indented,
+    "[0.0]": LogParser._read_indented,
     " Opti": LogParser._read_indented,
     "Test ": LogParser._read_test,
     "Train": LogParser._read_training,

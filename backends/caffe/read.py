@@ -25,13 +25,13 @@ from ribosome.backends.caffe.inputs import (
 )
 from ribosome.backends.caffe.lexer import short
 from ribosome.backends.caffe.phases import Phase, State, included
-from ribosome.backends.caffe.prototxt import parse_any
+from ribosome.backends.caffe.prototxt import Parsed, parse_any
 from ribosome.backends.caffe.read_layers import read_op, scale_blobs, slice_ops
 from ribosome.backends.caffe.upgrade import Layer, layers_of
 from ribosome.genome.cost import blobs as blobs_of
 from ribosome.genome.errors import ReadError, ShapeError
 from ribosome.genome.network import Network, Node
-from ribosome.genome.ops import BatchNorm, Jitter, Op
+from ribosome.genome.ops import BatchNorm, Flatten, Jitter, Op, Reshape
 from ribosome.genome.shapes import infer
 
 Place = tuple[str, int]
@@ -58,7 +58,7 @@ class Reading:
 
 
 def read_network(
-    text: str | bytes,
+    text: str | bytes | Parsed,
     *,
     path: str,
     phase: Phase = "TEST",
@@ -69,14 +69,16 @@ def read_network(
 ) -> Reading:
     """The network that a prototxt of either flavour and any age describes.
 
-    ``path`` is for messages. ``shape``, (channels, height, width), is needed where the
-    file does not tell it. ``output`` names the blob or layer to end in where the file
+    ``text`` may have been parsed already. ``path`` is for messages. ``shape``, (channels,
+    height, width), is needed where the file does not tell it. ``output`` names the blob or layer to end in where the file
     has several ends. ``phase``, ``stages`` and ``level`` are what include and exclude
     rules are held against; the file's own ``state`` adds to the last two.
 
     Raises ReadError, with line, layer and field, for what cannot be read.
     """
-    parsed = parse_any(text, "NetParameter", path=path)
+    parsed = (
+        text if isinstance(text, Parsed) else parse_any(text, "NetParameter", path=path)
+    )
     every = layers_of(parsed, path)
     if not every:
         raise ReadError(f"{path}: the network has no layers")
@@ -149,6 +151,7 @@ class _Builder:
         self._nodes: dict[Value, Node] = {}
         self._taken: dict[str, int] = {}
         self._shared: dict[str, Layer] = {}
+        self._detours: set[Value] = set()  # what a Flatten takes back from maps
 
     def add(self, index: int) -> None:
         """The nodes of a layer."""
@@ -171,6 +174,9 @@ class _Builder:
         else:
             self._check_sharing(layer)
             op = read_op(layer, shapes)
+            if self._is_detour(index, op, inputs):
+                self._nodes[Value(index, 0)] = inputs[0]
+                return
             if isinstance(op, BatchNorm) and self._add_batch_norm(index, op, inputs):
                 return
             node = self._add(Value(index, 0), layer, layer.name, op, inputs)
@@ -235,6 +241,26 @@ class _Builder:
         self.blobs[node.name] |= places
         return True
 
+    def _is_detour(self, index: int, op: Op, inputs: Sequence[Node]) -> bool:
+        """A vector becomes maps for a BatchNorm alone (NVCaffe's needs them), or is back."""
+        made = self._graph
+        if isinstance(op, Flatten):
+            return made.inputs[index][0] in self._detours
+        if not isinstance(op, Reshape) or len(inputs[0].shape) != 1:
+            return False
+        value, path = Value(index, 0), list[str]()
+        while len(readers := made.readers.get(value, ())) == 1 and len(path) < 3:
+            value = Value(readers[0], 0)
+            path.append(made.layers[readers[0]].type)
+            if path[-1] == "Flatten":
+                break
+        to_maps = op.shape in [(size, 1, 1) for size in (0, -1, *inputs[0].shape)]
+        known = path in (["BatchNorm", "Flatten"], ["BatchNorm", "Scale", "Flatten"])
+        if not (known and to_maps and value.layer in self._needed):
+            return False
+        self._detours.add(made.inputs[value.layer][0])
+        return True
+
     def _find_blobs(self, node: Node, layer: Layer) -> None:
         names = list(blobs_of(node.op))
         if isinstance(node.op, BatchNorm):
@@ -286,6 +312,14 @@ def _notes(made: Graph, needed: Sequence[int], end: Value) -> tuple[str, ...]:
             notes.append(
                 f"{short(layer.name)}: use_global_stats is left out: statistics are the "
                 "batch's in training, the stored ones in tests"
+            )
+        if not all(layer.message.propagate_down):
+            notes.append(
+                f"{short(layer.name)}: propagate_down is left out: gradients pass"
+            )
+        if any(layer.message.loss_weight):
+            notes.append(
+                f"{short(layer.name)}: loss_weight is left out: its output is no loss"
             )
         if layer.type in DATA and transform.ListFields():
             names = ", ".join(field.name for field, _ in transform.ListFields())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from ribosome.backends.caffe.inputs import ImageShape
 from ribosome.backends.caffe.phases import Phase
+from ribosome.backends.caffe.prototxt import Parsed, parse_any
 from ribosome.backends.caffe.read import Reading, read_network
 from ribosome.backends.caffe.read_solver import SolverFacts, read_solver
 from ribosome.genome.codec import space_named_by
@@ -50,10 +51,11 @@ def read_model(
     we wrote says its genome, and gets back its slots. See `read_network` for the other
     arguments. Raises ReadError.
     """
+    parsed = parse_any(text, "NetParameter", path=path)
     reading = read_network(
-        text, path=path, phase=phase, shape=shape, output=output, stages=stages
+        parsed, path=path, phase=phase, shape=shape, output=output, stages=stages
     )
-    batch_size = _training_batch(text, reading, path, shape, output, stages)
+    batch_size = _training_batch(parsed, reading, path, shape, output, stages)
     facts = None
     made = replace(DEFAULT_SOLVER, batch_size=batch_size or DEFAULT_SOLVER.batch_size)
     if solver is not None:
@@ -69,7 +71,7 @@ def read_model(
 
 
 def _training_batch(
-    text: str | bytes,
+    parsed: Parsed,
     reading: Reading,
     path: str,
     shape: ImageShape | None,
@@ -78,7 +80,7 @@ def _training_batch(
 ) -> int | None:
     try:
         training = read_network(
-            text, path=path, phase="TRAIN", shape=shape, output=output, stages=stages
+            parsed, path=path, phase="TRAIN", shape=shape, output=output, stages=stages
         )
     except ReadError:  # a file that is for one phase only
         return reading.batch_size

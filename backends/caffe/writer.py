@@ -25,12 +25,14 @@ from ribosome.genome.ops import (
     Convolution,
     Deconvolution,
     Dropout,
+    Flatten,
     InnerProduct,
     Input,
     Jitter,
-    Pooling,
+    Op,
     PReLU,
     ReLU,
+    Reshape,
     Scale,
     Sigmoid,
     Slice,
@@ -40,6 +42,8 @@ from ribosome.templates.environment import template
 
 SCALE_SUFFIX = "_scale"
 """Behind a BatchNorm node's name: the Scale layer that follows it."""
+
+_TO_MAPS, _TO_VECTOR = Reshape((0, 1, 1)), Flatten()
 
 _OVERWRITES = frozenset((ReLU, ELU, Sigmoid, TanH, PReLU, Dropout, Scale, Bias))
 _OVERWRITTEN = frozenset(
@@ -94,7 +98,7 @@ class Writer:
         if type(op) in _OVERWRITES and self._uses[inputs[0]] == 1:
             below = type(self._nodes[inputs[0]].op)
             if below in _OVERWRITTEN or (below is ReLU and type(op) is Dropout):
-                top = bottoms[0]
+                top = name if _turns_signs(op) else bottoms[0]
         blobs[name] = top
         first, *rest = bodies(op, self._flavour)
         self._text.append(layer_text(name, first, bottoms, (top,)))
@@ -104,20 +108,26 @@ class Writer:
     def _input(self, node: Node) -> None:
         self._blobs[node.name] = node.name
 
-    def _pooling(self, node: Node) -> None:
-        op = node.op
-        if self._flavour == "nvcaffe" and isinstance(op, Pooling):
-            # NVIDIA's fork rounds up always, BVLC's Caffe drops a window in the padding.
-            source = self._nodes[node.inputs[0]].shape
-            up_h = -(-(source[1] + 2 * op.pad_h - op.kernel_h) // op.stride_h) + 1
-            up_w = -(-(source[2] + 2 * op.pad_w - op.kernel_w) // op.stride_w) + 1
-            if (up_h, up_w) != node.shape[1:]:
-                raise UnsupportedOp(
-                    f"{node.name}: nvcaffe would leave {up_h} x {up_w} of this padded "
-                    f"pooling, caffe leaves {node.shape[1]} x {node.shape[2]}; use another "
-                    "padding or stride"
-                )
-        self._layer(node)
+    def _batch_norm(self, node: Node) -> None:
+        """NVIDIA's wants maps: a vector becomes maps of one pixel, and a vector again."""
+        if self._flavour != "nvcaffe" or len(node.shape) != 1:
+            self._layer(node)
+            return
+        name, flavour = node.name, self._flavour
+        maps, normed, vector = (
+            self._free(f"{name}_{what}") for what in ("maps", "normed", "vector")
+        )
+        (into,), (back,) = bodies(_TO_MAPS, flavour), bodies(_TO_VECTOR, flavour)
+        source = self._blobs[node.inputs[0]]
+        self._text.append(layer_text(maps, into, (source,), (maps,)))
+        first, *rest = bodies(node.op, flavour)
+        self._text.append(layer_text(name, first, (maps,), (normed,)))
+        for body in rest:
+            self._text.append(
+                layer_text(name + SCALE_SUFFIX, body, (normed,), (normed,))
+            )
+        self._text.append(layer_text(vector, back, (normed,), (name,)))
+        self._blobs[name] = name
 
     def _jitter(self, node: Node) -> None:
         """Noise of a DummyData layer, multiplied in; ones in tests, as MENNDL does it."""
@@ -179,6 +189,13 @@ class Writer:
         return free_name(name, self._nodes)
 
 
+def _turns_signs(op: Op) -> bool:
+    """Whether an activation's gradient needs a sign that what it leaves does not tell."""
+    return (isinstance(op, ReLU) and op.negative_slope < 0.0) or (
+        isinstance(op, ELU) and op.alpha < 0.0
+    )
+
+
 def free_name(name: str, taken: "set[str] | dict[str, Node]") -> str:
     """The name, made longer until it is not among those taken."""
     while name in taken:
@@ -195,6 +212,6 @@ _SPECIAL = {
     Input: Writer._input,
     Jitter: Writer._jitter,
     Slice: Writer._slice,
-    Pooling: Writer._pooling,
+    BatchNorm: Writer._batch_norm,
 }
 """The ops that are more, or less, than one layer."""

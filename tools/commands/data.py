@@ -1,5 +1,6 @@
 """`ribosome data`: data sets to train on."""
 
+import json
 import math
 import re
 from pathlib import Path
@@ -175,7 +176,8 @@ def convert_command(
         bar.stop()
     if to == "folder":
         _print_info(info)
-        click.echo(f'\nIn the config of a search:\n  [task]\n  data = "{out}"')
+        path = json.dumps(str(out), ensure_ascii=False)  # a string of TOML as well
+        click.echo(f"\nIn the config of a search:\n  [task]\n  data = {path}")
     else:
         _print_form(info, made, layer)
 

@@ -1,10 +1,14 @@
-"""What the tests of the Caffe backend share: models to emit, and protobuf's own parser."""
+"""What the tests of the Caffe backend share: models, protobuf's parser, and caffe itself."""
 
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from google.protobuf import text_format
 
+from ribosome.backends.caffe.binary import caffe_environment, find_caffe
 from ribosome.backends.caffe.schema import Flavour, message
 from ribosome.genome.decode import decode
 from ribosome.genome.network import Model, Network, Node
@@ -49,3 +53,21 @@ def parsed(text: str, name: str = "NetParameter", flavour: Flavour = "caffe") ->
 def layers(net: Any, kind: str) -> list[Any]:
     """The layers of a type."""
     return [layer for layer in net.layer if layer.type == kind]
+
+
+def run_caffe(arguments: list[str], folder: Path) -> str:
+    """Caffe's log of a command that must succeed, run in a folder."""
+    done = subprocess.run(
+        [find_caffe(), *arguments],
+        cwd=folder,
+        env=os.environ | caffe_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stderr

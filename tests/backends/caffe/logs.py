@@ -113,8 +113,8 @@ class Log:
 
     def stop_early(self) -> None:
         """What follows a SIGINT and its snapshot."""
-        space = "" if self.bvlc else " "
-        self.say("solver.cpp", f"{space}Optimization stopped early.")
+        mark = "[0.0] " if self.marked else "" if self.bvlc else " "
+        self.say("solver.cpp", f"{mark}Optimization stopped early.")
         self.say(
             "caffe.cpp",
             "Optimization Done." if self.bvlc else "Optimization Done in 4s",

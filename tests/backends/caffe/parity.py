@@ -4,12 +4,9 @@ Weights are made once and given to all: as a state_dict to PyTorch, as a caffemo
 OpenCV's reader and to the real Caffe.
 """
 
-import os
 import re
-import subprocess
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import h5py
@@ -17,14 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ribosome.backends.caffe.binary import find_caffe
 from ribosome.backends.caffe.caffemodel import write_caffemodel
 from ribosome.backends.caffe.emit import SOLVER, emit, emit_deploy
-from ribosome.backends.caffe.schema import message
 from ribosome.backends.caffe.weights import to_caffemodel
-from ribosome.backends.caffe.wire import bytes_field
 from ribosome.backends.pytorch.device import choose_device, fitted
-from ribosome.backends.pytorch.emit import emit_network
 from ribosome.backends.pytorch.images import training_and_validation
 from ribosome.backends.pytorch.learner import Learner
 from ribosome.backends.pytorch.trial import Trial
@@ -34,24 +27,16 @@ from ribosome.backends.weights import Weights
 from ribosome.genome.network import Model, Network
 from ribosome.genome.ops import BatchNorm, Dropout, Jitter
 from ribosome.genome.task import Task
+from tests.backends.caffe.kit import run_caffe
+from tests.backends.pytorch.module_kit import load
 
 Array = NDArray[np.float32]
-
-ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "GLOG_logtostderr": "1"}
-
-
-def module(model: Model) -> torch.nn.Module:
-    """The network of the generated module, newly made."""
-    made = ModuleType("network")
-    exec(compile(emit_network(model.network, "x"), "network.py", "exec"), made.__dict__)  # noqa: S102
-    network: torch.nn.Module = made.Network()
-    return network
 
 
 def weights_of(model: Model, seed: int) -> Weights:
     """Weights as the fillers make them; batch norms have seen something already."""
     torch.manual_seed(seed)
-    weights = from_state_dict(model.network, module(model).state_dict())
+    weights = from_state_dict(model.network, load(model.network).state_dict())
     rng = np.random.default_rng(seed)
     for node in model.network.nodes:
         if isinstance(node.op, BatchNorm):
@@ -64,7 +49,7 @@ def weights_of(model: Model, seed: int) -> Weights:
 
 def by_torch(model: Model, weights: Weights, images: Array) -> Array:
     """What PyTorch's module gives for images, in evaluation mode."""
-    network = module(model).eval()
+    network = load(model.network)
     network.load_state_dict(to_state_dict(model.network, weights))
     with torch.no_grad():
         given: Array = network(torch.from_numpy(images)).numpy()
@@ -129,22 +114,6 @@ def by_caffe(
     )
 
 
-def run_caffe(arguments: list[str], folder: Path, *, exit_code: int = 0) -> str:
-    """Caffe's log of a command that ends with that exit code."""
-    done = subprocess.run(
-        [find_caffe(), *arguments],
-        cwd=folder,
-        env=os.environ | ENVIRONMENT,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    assert done.returncode == exit_code, done.stderr[-3000:]
-    return done.stderr
-
-
 def difference(ours: Any, theirs: Any) -> float:
     """The largest difference, relative to the largest value."""
     return float(np.abs(ours - theirs).max() / max(np.abs(ours).max(), 1e-12))
@@ -165,7 +134,7 @@ def without_noise(model: Model) -> Model:
 
 def losses_by_torch(model: Model, task: Task, weights: Weights) -> Array:
     """The loss of every iteration of our trainer, from these weights on."""
-    network = module(model).train()
+    network = load(model.network).train()
     network.load_state_dict(to_state_dict(model.network, weights))
     device = fitted(choose_device(None, "single"), network)
     images, _ = training_and_validation(task, device.device, layout=device.layout)
@@ -181,39 +150,15 @@ def losses_by_torch(model: Model, task: Task, weights: Weights) -> Array:
 
 def losses_by_caffe(folder: Path, model: Model, task: Task, weights: Weights) -> Array:
     """The loss of every iteration of `caffe train`, from these weights on."""
-    caffe_files(folder, model, task, weights)
+    path = caffe_files(folder, model, task, weights)
     for name, text in emit(model, task, "caffe").items():
         text = text.replace(
             "solver_mode: GPU", "solver_mode: CPU\nsnapshot_after_train: false"
         )
         (folder / name).write_text(text)
-    (folder / "begin.solverstate").write_bytes(_state_at_0(model, weights))
-    log = run_caffe(
-        ["train", "-solver", SOLVER, "-snapshot", "begin.solverstate"], folder
-    )
+    log = run_caffe(["train", "-solver", SOLVER, "-weights", path.name], folder)
     found = re.findall(r"Iteration (\d+).*?, loss = (\S+)", log)
     losses = {int(iteration): float(loss) for iteration, loss in found}
     return np.array(
         [losses[number] for number in range(task.training.max_iterations)], np.float32
     )
-
-
-def _state_at_0(model: Model, weights: Weights) -> bytes:
-    """Caffe's solverstate before the first iteration: the weights' file, no history.
-
-    The sources that are built here do not load weights for training, so training is
-    resumed instead, from iteration 0.
-    """
-    blobs = [
-        blob for _, _, layer in to_caffemodel(model.network, weights) for blob in layer
-    ]
-    histories = 2 if model.solver.type == "Adam" else 1
-    history = b""
-    for blob in blobs * histories:
-        proto = message("BlobProto", "caffe")()
-        proto.shape.dim.extend(blob.shape)
-        proto.data.extend([0.0] * blob.size)
-        values = proto.SerializeToString()
-        history += bytes_field(3, len(values)) + values
-    file = b"net.caffemodel"
-    return b"\x08\x00" + bytes_field(2, len(file)) + file + history

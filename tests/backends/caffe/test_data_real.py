@@ -1,17 +1,15 @@
 """What a real Caffe reads from our LMDB and HDF5."""
 
-import os
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ribosome.backends.caffe.binary import find_caffe
 from ribosome.backends.caffe.data import Layer, prepared
 from ribosome.backends.data import open_arrays
 from tests.backends.caffe.data_kit import MEAN, SCALE, make_data
+from tests.backends.caffe.kit import run_caffe
 
 pytestmark = pytest.mark.caffe
 
@@ -35,29 +33,10 @@ def seen_by_caffe(source: str, layer: Layer, folder: Path) -> tuple[list, list]:
     )
     (folder / "net.prototxt").write_text(text)
     (folder / "none.caffemodel").write_bytes(b"")
-    result = subprocess.run(
-        [
-            find_caffe(),
-            "test",
-            "-model",
-            "net.prototxt",
-            "-weights",
-            "none.caffemodel",
-            "-iterations",
-            str(ITERATIONS),
-        ],
-        cwd=folder,
-        env={**os.environ, "GLOG_logtostderr": "1", "OPENBLAS_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
+    command = ["test", "-model", "net.prototxt", "-weights", "none.caffemodel"]
+    log = run_caffe([*command, "-iterations", str(ITERATIONS)], folder)
     return tuple(
-        [
-            float(value)
-            for value in re.findall(rf"Batch \d+, {top} = (\S+)", result.stderr)
-        ]
+        [float(value) for value in re.findall(rf"Batch \d+, {top} = (\S+)", log)]
         for top in ("data", "label")
     )
 

@@ -88,7 +88,7 @@ def test_unknown_fields_are_skipped() -> None:
         (b"\x22\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "goes beyond its end"),
         (b"\x35\x00\x00", "cut off"),
         (b"\x32\x03abc", "float_data of 3 bytes are no floats"),
-        (b"\x28" + b"\xff" * 11, "more than 64 bits"),
+        (b"\x28" + b"\xff" * 11, "more than 10 bytes"),
         (b"\x0b\x0c", "wire type 3"),
         (b"\x00\x01", "field 0"),
         (b"\xb5\x00\x00\x00\x00\x00", "a tag of more bytes than it needs"),

@@ -180,6 +180,12 @@ def test_an_activation_overwrites_what_a_learned_layer_leaves(second: Op) -> Non
     assert in_place(Convolution(4, 1, 1, 1, 1, 0, 0, XAVIER, None), second)
 
 
+@pytest.mark.parametrize("second", [ReLU(-0.5), ELU(-0.5)])
+def test_an_activation_that_turns_signs_keeps_its_input(second: Op) -> None:
+    """Caffe's gradients of these look at the sign of the input."""
+    assert not in_place(Convolution(4, 1, 1, 1, 1, 0, 0, XAVIER, None), second)
+
+
 @pytest.mark.parametrize(
     "first", [Sigmoid(), TanH(), ELU(), LRN("ACROSS_CHANNELS", 3, 0.1, 0.75)]
 )
@@ -220,13 +226,34 @@ def test_slices_that_leave_channels_out_are_refused() -> None:
         Writer(made.network.nodes, "caffe")
 
 
-def test_a_padded_pooling_that_nvcaffe_rounds_otherwise_is_refused() -> None:
-    """BVLC drops a window that would begin in the padding, NVIDIA's fork keeps it."""
+def test_a_padded_pooling_is_the_same_for_both() -> None:
+    """Both drop a window that would begin in the padding."""
     op = Pooling("MAX", 2, 2, 2, 2, 1, 1)
     nodes = model(("pool", op, ""), task=RGB).network.nodes
-    Writer(nodes, "caffe")
-    with pytest.raises(UnsupportedOp, match="pool: nvcaffe would leave 8 x 10"):
-        Writer(nodes, "nvcaffe")
+    assert Writer(nodes, "caffe").layers == Writer(nodes, "nvcaffe").layers
+
+
+def test_nvcaffe_normalises_a_vector_as_maps() -> None:
+    """Its BatchNorm asks for four axes; the blob is a vector again for what follows."""
+    steps = [
+        ("ip", InnerProduct(4, XAVIER, None), ""),
+        ("bn", BatchNorm(None, None), ""),
+    ]
+    made = model(*steps)  # type: ignore[arg-type]
+    net = parsed(Writer(made.network.nodes, "nvcaffe").layers, flavour="nvcaffe")
+    shown = [(x.type, list(x.bottom), list(x.top)) for x in net.layer[1:4]]
+    assert shown == [
+        ("Reshape", ["ip"], ["bn_maps"]),
+        ("BatchNorm", ["bn_maps"], ["bn_normed"]),
+        ("Flatten", ["bn_normed"], ["bn"]),
+    ]
+    assert list(net.layer[1].reshape_param.shape.dim) == [0, 0, 1, 1]
+    plain = parsed(Writer(made.network.nodes, "caffe").layers)
+    assert [x.type for x in plain.layer] == [
+        "InnerProduct",
+        "BatchNorm",
+        "InnerProduct",
+    ]
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))

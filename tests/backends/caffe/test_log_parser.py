@@ -99,7 +99,9 @@ def test_an_accuracy_that_its_loss_belies_has_diverged(
     accuracy: str, loss: str, verdict: str
 ) -> None:
     """A GPU turns the loss of NaN into its cap, and counts the image as right."""
-    assert ending(training("nvcaffe 0.17.1", accuracy=accuracy, test_loss=loss)) == verdict
+    assert (
+        ending(training("nvcaffe 0.17.1", accuracy=accuracy, test_loss=loss)) == verdict
+    )
 
 
 def test_another_output_that_is_not_finite_has_diverged() -> None:

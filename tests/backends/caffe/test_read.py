@@ -134,6 +134,18 @@ def test_what_we_emit_is_read_back(flavour: Flavour) -> None:
             assert deploy[:-1] == ours
 
 
+def test_maps_that_a_batch_norm_alone_sees_are_left_out() -> None:
+    """What is written around it for NVCaffe; where maps go on, they are meant."""
+    text = DATA + relu("f", "data").replace("ReLU", "Flatten")
+    dims = "reshape_param { shape { dim: 0 dim: 0 dim: 1 dim: 1 } }"
+    text += relu("m", "f", more=dims).replace("ReLU", "Reshape")
+    text += relu("bn", "m").replace("ReLU", "BatchNorm")
+    back = text + relu("v", "bn").replace("ReLU", "Flatten") + relu("r", "v")
+    assert names(read(back).network.nodes) == ["data", "f", "bn", "r"]
+    on = read(text + relu("r", "bn"))
+    assert names(on.network.nodes) == ["data", "f", "m", "bn", "r"]
+
+
 def test_the_loss_of_the_greatest_weight_is_the_networks() -> None:
     """Auxiliary losses and the branches to them are left out, with a note."""
     text = DATA + relu("a", "data") + relu("aux", "a") + relu("b", "a")
@@ -282,6 +294,26 @@ def test_use_global_stats_is_noted() -> None:
         'top: "bn"', 'top: "bn" batch_norm_param { use_global_stats: true }'
     )
     assert read(INPUT + fixed).notes[0].startswith("bn: use_global_stats is left out")
+
+
+@pytest.mark.parametrize(
+    ("field", "noted"),
+    [
+        ("propagate_down: false", "ip: propagate_down is left out"),
+        ("propagate_down: true", ""),
+        ("loss_weight: 0.5", "ip: loss_weight is left out"),
+        ("loss_weight: 0", ""),
+    ],
+)
+def test_what_only_training_would_see_is_noted(field: str, noted: str) -> None:
+    """A stop for gradients and an output that counts as a loss; not their defaults."""
+    text = (
+        f'layer {{ name: "ip" type: "InnerProduct" bottom: "data" top: "ip" {field} '
+        "inner_product_param { num_output: 3 } }"
+    )
+    notes = read(INPUT + text).notes
+    assert bool(notes) == bool(noted)
+    assert all(note.startswith(noted) for note in notes)
 
 
 NOISE = """layer {

@@ -342,6 +342,16 @@ def test_a_filler_is_the_irs(text: str, filler: Filler) -> None:
             FILLER % 'type: "gaussian" sparse: 9',
             "weight_filler.sparse: only",
         ),
+        (
+            "Convolution",
+            FILLER % 'type: "gaussian" std: -0.5',
+            "weight_filler.std: must be above 0, not -0.5",
+        ),
+        (
+            "Convolution",
+            FILLER % 'type: "uniform" min: 2 max: 1',
+            "weight_filler.min: 2.0 lies above max, 1.0",
+        ),
         ("Convolution", FILLER % "value: inf", "value: inf is no finite number"),
         (
             "Convolution",

@@ -1,8 +1,6 @@
 """What we read and write, against the real Caffe."""
 
-import os
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,28 +9,11 @@ import pytest
 from ribosome.backends.caffe.caffemodel import read_caffemodel, write_caffemodel
 from ribosome.backends.caffe.read import read_network
 from ribosome.backends.caffe.weights import from_caffemodel, to_caffemodel
+from tests.backends.caffe.kit import run_caffe
 from tests.backends.caffe.networks import EVERYTHING, EVERYTHING_INPUT, V1, V1_INPUT
 from tests.backends.caffe.test_weights import computed, equal, random_weights
 
 pytestmark = pytest.mark.caffe
-
-
-def caffe(*arguments: str, folder: Path) -> str:
-    """What `caffe` logs; it must succeed."""
-    from ribosome.backends.caffe.binary import find_caffe
-
-    environment = os.environ | {"GLOG_logtostderr": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [find_caffe(), *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stderr
 
 
 DUMMY = """ {{
@@ -60,10 +41,8 @@ def test_caffe_computes_what_we_read(name: str, tmp_path: Path) -> None:
     weights = random_weights(reading.network)
     write_caffemodel(tmp_path / "w", "n", to_caffemodel(reading.network, weights))
     (tmp_path / "net.prototxt").write_text(text)
-    log = caffe(
-        *("test", "-model", "net.prototxt", "-weights", "w", "-iterations", "1"),
-        folder=tmp_path,
-    )
+    command = ["test", "-model", "net.prototxt", "-weights", "w", "-iterations", "1"]
+    log = run_caffe(command, tmp_path)
     printed = [float(v) for v in re.findall(r"Batch 0, prob = (\S+)", log)]
     images = np.full((1, *reading.network.input.shape), 0.7, np.float32)
     found = computed(reading.network, weights, images)
@@ -85,7 +64,7 @@ def test_weights_that_caffe_saved_are_read(tmp_path: Path) -> None:
         'net: "net.prototxt" base_lr: 0 lr_policy: "fixed" max_iter: 1 solver_mode: CPU'
         ' snapshot_prefix: "s" random_seed: 1'
     )
-    caffe("train", "-solver", "solver.prototxt", "-weights", "w", folder=tmp_path)
+    run_caffe(["train", "-solver", "solver.prototxt", "-weights", "w"], tmp_path)
     path = tmp_path / "s_iter_1.caffemodel"
     found = from_caffemodel(reading, read_caffemodel(path), path=str(path))
     for made in (weights, found):  # training adds to the statistics

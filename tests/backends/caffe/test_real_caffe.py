@@ -15,10 +15,19 @@ from ribosome.backends.caffe.emit import TRAIN_VAL, emit
 from ribosome.backends.data import find_data, read_info
 from ribosome.genome.cost import cost
 from ribosome.genome.network import Model, Network
-from ribosome.genome.ops import Input, Slice
+from ribosome.genome.ops import (
+    Blob,
+    Convolution,
+    Filler,
+    InnerProduct,
+    Input,
+    Pooling,
+    Slice,
+    TanH,
+)
 from ribosome.genome.solver import LearningRate, Policy, Solver, SolverType
 from ribosome.genome.task import DIGITS, Task, Training
-from tests.backends.caffe.kit import RGB, model, random_models
+from tests.backends.caffe.kit import RGB, model, random_models, run_caffe
 from tests.backends.caffe.test_solver import POLICIES
 
 torch = pytest.importorskip("torch", reason="install the extra: pip install torch")
@@ -30,7 +39,6 @@ from tests.backends.caffe.parity import (  # noqa: E402 - it imports torch
     difference,
     losses_by_caffe,
     losses_by_torch,
-    run_caffe,
     weights_of,
     without_noise,
 )
@@ -161,15 +169,6 @@ def test_pytorch_learns_as_caffe_does(part: int, tmp_path: Path) -> None:
 
 def trainable() -> Network:
     """A small network that trains well: convolution, pooling, a hidden layer."""
-    from ribosome.genome.ops import (
-        Blob,
-        Convolution,
-        Filler,
-        InnerProduct,
-        Pooling,
-        TanH,
-    )
-
     weight, bias = Blob(Filler("xavier")), Blob(Filler("constant"), 2.0, 0.0)
     return model(
         ("conv1_0", Convolution(6, 3, 3, 1, 1, 1, 1, weight, bias), ""),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ribosome.backends.caffe.caffemodel import read_caffemodel, write_caffemodel
 from ribosome.backends.caffe.emit import emit_deploy
 from ribosome.backends.caffe.read import Reading, read_network
-from ribosome.backends.caffe.weights import from_caffemodel, to_caffemodel
+from ribosome.backends.caffe.weights import from_caffemodel, read_weights, to_caffemodel
 from ribosome.backends.weights import Weights
 from ribosome.genome.cost import parameters
 from ribosome.genome.errors import ReadError
@@ -58,15 +58,13 @@ def equal(left: Weights, right: Weights) -> bool:
 def computed(network: Network, weights: Weights, images: NDArray[np.float32]) -> object:
     """What the PyTorch module of a network computes with such weights."""
     torch = pytest.importorskip("torch")
-    from ribosome.backends.pytorch.emit import emit_network
     from ribosome.backends.pytorch.weights import to_state_dict
+    from tests.backends.pytorch.module_kit import load
 
-    scope: dict[str, object] = {}
-    exec(emit_network(network, "test"), scope)  # noqa: S102 - our own text
-    module = scope["Network"]()  # type: ignore[operator]
+    module = load(network)
     module.load_state_dict(to_state_dict(network, weights))
     with torch.no_grad():
-        return module.eval()(torch.from_numpy(images)).numpy()
+        return module(torch.from_numpy(images)).numpy()
 
 
 def opencv(text: str, model: Path, images: NDArray[np.float32], output: str) -> object:
@@ -190,3 +188,12 @@ def test_weights_that_lack_a_blob_are_not_written(weights: Weights, error: str) 
     network = read_network(BATCH_NORM, path="f").network
     with pytest.raises(ReadError, match=error):
         to_caffemodel(network, weights)
+
+
+def test_weights_that_we_wrote_are_read_without_the_prototxt(tmp_path: Path) -> None:
+    """By the network alone, batch norms' scales and statistics included."""
+    path = tmp_path / "net.caffemodel"
+    for drawn in random_models(20, DIGITS):
+        weights = random_weights(drawn.network)
+        write_caffemodel(path, "net", to_caffemodel(drawn.network, weights))
+        assert equal(read_weights(path, drawn.network), weights), drawn.genome
