@@ -3,9 +3,10 @@
 ``python -m bench.prototxt`` prints:
 
 - decode + emit of all three files, in networks per second of one core, on genomes never seen
-  before, beside protobuf's own ``text_format.MessageToString`` on the same three messages.
-  That stands for Caffe's generator, pycaffe's NetSpec, which builds a message and then has
-  its text made by protobuf; only the second half is timed here. The rounds alternate.
+  before, as `ribosome random` draws them and as a search breeds them; beside protobuf's own
+  ``text_format.MessageToString`` on the same three messages. That stands for Caffe's
+  generator, pycaffe's NetSpec, which builds a message and then has its text made by protobuf;
+  only the second half is timed here. The rounds alternate.
 - bytes of train_val and solver, comments left out, over bytes of the genome: as `ribosome
   random` draws genomes and uniformly over all codes; beside what gzip, xz and zstd (without
   and with a dictionary trained on 2,000 other networks) make of the same text, and the bound
@@ -19,6 +20,7 @@ import lzma
 import re
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -34,7 +36,7 @@ from ribosome.genome.errors import RibosomeError
 from ribosome.genome.space import Genes, Space
 from ribosome.genome.space_file import load_space, shipped_spaces
 from ribosome.genome.task import DIGITS, Task
-from ribosome.search.variation import draw
+from ribosome.search.variation import Mutation, cross_uniform, draw
 from tests.golden_genomes import GENOMES, genome
 
 TASKS = (
@@ -44,6 +46,9 @@ TASKS = (
     Task("four views", 4, 64, 64, 8, val=10_000),
 )
 NOVA = "two_towers_of_menndl_for_nova"
+Way = Callable[[Space, int], Iterator[Genes]]
+"""Genomes of a space without end, for a seed."""
+
 GOAL_SPEED, GOAL_RATIO = 5.0, 300.0
 
 
@@ -55,9 +60,9 @@ def main() -> None:
     options.add_argument("--compressed", type=int, default=1000)
     options.add_argument("--round-trips", type=int, default=10_000)
     given = options.parse_args()
-    for name in shipped_spaces():
-        speed(load_space(name), DIGITS, given.networks, given.rounds)
-    speed(load_space("menndl"), TASKS[1], given.networks, given.rounds)
+    for name, task in (("lenet", DIGITS), ("menndl", DIGITS), ("menndl", TASKS[1])):
+        for way in (drawn, bred):
+            speed(load_space(name), task, way, given.networks, given.rounds)
     for name in shipped_spaces():
         space = load_space(name)
         print(f"{name}: genome {space.genome_bytes} bytes; bound {space.bits / 8:.1f}")
@@ -76,6 +81,24 @@ def drawn(space: Space, seed: int) -> Iterator[Genes]:
         yield draw(space.groups, rng)
 
 
+def bred(space: Space, seed: int) -> Iterator[Genes]:
+    """What a search proposes, search by search: 24 drawn ones, then 276 of their children.
+
+    No one is fitter than others here: any two of the last 24 breed.
+    """
+    rng, mutated = np.random.default_rng(seed), Mutation(space.groups)
+    while True:
+        alive: deque[Genes] = deque(maxlen=24)
+        for number in range(300):
+            if number < 24:
+                child = draw(space.groups, rng)
+            else:
+                mother, father = rng.choice(24, 2, replace=False)
+                child = mutated(cross_uniform(alive[mother], alive[father], rng), rng)
+            alive.append(child)
+            yield child
+
+
 def uniform(space: Space, seed: int) -> Iterator[Genes]:
     """Genomes of which each is as likely as any other."""
     rng = np.random.default_rng(seed)
@@ -84,12 +107,12 @@ def uniform(space: Space, seed: int) -> Iterator[Genes]:
         yield unpack(space, number.to_bytes(space.genome_bytes, "big"))
 
 
-def speed(space: Space, task: Task, count: int, rounds: int) -> None:
+def speed(space: Space, task: Task, way: Way, count: int, rounds: int) -> None:
     """Networks per second, ours and protobuf's, in turns."""
     from google.protobuf import text_format
 
     ours, theirs, ratios = [], [], []
-    genomes = drawn(space, 2)
+    genomes = way(space, 2)
     for number in range(rounds + 1):
         some = [next(genomes) for _ in range(count)]
         files: list[dict[str, str]] = []
@@ -112,7 +135,7 @@ def speed(space: Space, task: Task, count: int, rounds: int) -> None:
             ratios.append(took_theirs / took)
     layers = statistics.median(text[TRAIN_VAL].count("layer {") for text in files)
     print(
-        f"{space.name} for {task.name}: {layers:.0f} layers; decode + emit "
+        f"{space.name} for {task.name}, {way.__name__}: {layers:.0f} layers; decode + emit "
         f"{statistics.median(ours):.0f}/s, protobuf's text alone "
         f"{statistics.median(theirs):.0f}/s: {statistics.median(ratios):.1f} times "
         f"({min(ratios):.1f} to {max(ratios):.1f}; goal {GOAL_SPEED:g})"

@@ -70,9 +70,10 @@ def read_network(
     """The network that a prototxt of either flavour and any age describes.
 
     ``text`` may have been parsed already. ``path`` is for messages. ``shape``, (channels,
-    height, width), is needed where the file does not tell it. ``output`` names the blob or layer to end in where the file
-    has several ends. ``phase``, ``stages`` and ``level`` are what include and exclude
-    rules are held against; the file's own ``state`` adds to the last two.
+    height, width), is needed where the file does not tell it. ``output`` names the blob or
+    layer to end in where the file has several ends. ``phase``, ``stages`` and ``level`` are
+    what include and exclude rules are held against; the file's own ``state`` adds to the
+    last two.
 
     Raises ReadError, with line, layer and field, for what cannot be read.
     """
