@@ -17,6 +17,7 @@
 import argparse
 import gzip
 import lzma
+import math
 import re
 import statistics
 import time
@@ -65,7 +66,10 @@ def main() -> None:
             speed(load_space(name), task, way, given.networks, given.rounds)
     for name in shipped_spaces():
         space = load_space(name)
-        print(f"{name}: genome {space.genome_bytes} bytes; bound {space.bits / 8:.1f}")
+        print(
+            f"{name}: genome {space.genome_bytes} bytes; bound of a fixed length "
+            f"{space.bits / 8:.1f}, entropy of the draw {entropy(space) / 8:.1f}"
+        )
         for task in TASKS:
             ways = {"drawn": drawn(space, 1), "uniform": uniform(space, 1)}
             for way, genomes in ways.items():
@@ -105,6 +109,25 @@ def uniform(space: Space, seed: int) -> Iterator[Genes]:
     while True:
         number = int.from_bytes(rng.bytes(space.genome_bytes + 8), "big") % space.size
         yield unpack(space, number.to_bytes(space.genome_bytes, "big"))
+
+
+def entropy(space: Space) -> float:
+    """Bits that a genome as drawn takes on average in the best code that there is."""
+    return sum(
+        _entropy([case.weight for case in group.cases])
+        + sum(
+            case.weight
+            / sum(other.weight for other in group.cases)
+            * sum(_entropy(gene.weights) for gene in case.genes)
+            for case in group.cases
+        )
+        for group in space.groups
+    )
+
+
+def _entropy(weights: Sequence[float]) -> float:
+    shares = [weight / sum(weights) for weight in weights if weight]
+    return -sum(share * math.log2(share) for share in shares)
 
 
 def speed(space: Space, task: Task, way: Way, count: int, rounds: int) -> None:

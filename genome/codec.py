@@ -116,7 +116,7 @@ def space_named_by(text: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-@lru_cache(maxsize=16384)  # a child shares most of its groups with a parent
+@lru_cache(maxsize=1024)  # a child shares most of its groups with a parent
 def _number(group: Group, values: tuple[int, ...]) -> int:
     case = group.cases[values[0]]
     number = 0

@@ -114,7 +114,7 @@ class _Builder:
         return name
 
 
-@lru_cache(maxsize=4096)  # towers share layers, and a child most of its parent's
+@lru_cache(maxsize=1024)  # towers share layers, and a child most of its parent's
 def layer_ops(layer: Layer) -> tuple[Op, ...]:
     """The ops of a layer in the order in which decode lays them down.
 

@@ -34,7 +34,7 @@ MapSize = tuple[int, int]
 """Height and width of what is left of the image; (0, 0) behind an inner product."""
 
 FLAT: MapSize = (0, 0)
-_CACHE = 16384
+_CACHE = 1024
 """Layers that are kept as fitted: a child shares most of its slots with a parent."""
 
 

@@ -43,7 +43,7 @@ from ribosome.genome.ops import (
 )
 from ribosome.templates.environment import template
 
-_CACHE = 8192
+_CACHE = 1024
 """Bodies of layers that are kept: a child shares most of its layers with a parent."""
 
 Values = dict[str, str | int]
