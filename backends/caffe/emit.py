@@ -40,7 +40,7 @@ def emit(model: Model, task: Task, flavour: Flavour) -> dict[str, str]:
     texts = _texts(model, task)
     texts["layers"], texts["result"] = writer.layers, quoted(writer.result)
     train_val = made.train_val.fill(texts)
-    texts["fields"] = solver_fields(solver, task.training.max_iterations)
+    texts["fields"] = solver_fields(solver, task.training.max_iterations, flavour)
     if nodes is not network.nodes or writer.jittered:
         writer = Writer(network.nodes, flavour)
     texts["layers"] = _in_use(network, writer, flavour, names.prob)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from ribosome.backends.caffe.check import check_text
 from ribosome.backends.caffe.data import layer_of, paths
 from ribosome.backends.caffe.layers import number, quoted
 from ribosome.backends.caffe.schema import Flavour
@@ -32,11 +33,18 @@ class Frames:
     solver: Frame
 
 
+_SAMPLE = {"genome": "", "name": '""', "layers": "", "result": '""', "fields": ""}
+"""What fills the places of the frames while they are checked."""
+
+
 @lru_cache(maxsize=256)
 def frames(
     task: Task, flavour: Flavour, space: str | None, batch_size: int, names: Names
 ) -> Frames:
-    """The frames of a task's files. Raises EmitError for a run without an end."""
+    """The frames of a task's files, checked with the schema of the flavour.
+
+    Raises EmitError for a run without an end.
+    """
     training = task.training
     if training.max_iterations < 1:
         raise EmitError(
@@ -60,11 +68,15 @@ def frames(
         _Phase("TEST", quoted(val), test_batch),
     )
     uneven = test_batch * test_iterations - task.val if task.val else 0
-    return Frames(
+    made = Frames(
         frame("caffe_train_val.prototxt.jinja", **common, phases=phases, uneven=uneven),
         frame("caffe_deploy.prototxt.jinja", **common),
         frame("caffe_solver.prototxt.jinja", **common, test_iterations=test_iterations),
     )
+    check_text(made.train_val.fill(_SAMPLE), "NetParameter", flavour)
+    check_text(made.deploy.fill(_SAMPLE), "NetParameter", flavour)
+    check_text(made.solver.fill(_SAMPLE), "SolverParameter", flavour)
+    return made
 
 
 @lru_cache(maxsize=256)

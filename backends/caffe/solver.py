@@ -2,12 +2,14 @@
 
 from functools import lru_cache
 
+from ribosome.backends.caffe.check import check_form
 from ribosome.backends.caffe.layers import number
+from ribosome.backends.caffe.schema import Flavour
 from ribosome.genome.solver import Solver
 
 
 @lru_cache(maxsize=1024)
-def solver_fields(solver: Solver, max_iterations: int) -> str:
+def solver_fields(solver: Solver, max_iterations: int, flavour: Flavour) -> str:
     """An update rule and its policy for a run of that length, those fields that matter."""
     schedule = solver.schedule(max_iterations)
     fields = {
@@ -23,7 +25,9 @@ def solver_fields(solver: Solver, max_iterations: int) -> str:
     fields["regularization_type"] = '"L2"'
     if solver.clip_gradients:
         fields["clip_gradients"] = number(solver.clip_gradients)
-    return "".join([f"{name}: {value}\n" for name, value in fields.items()])
+    text = "".join([f"{name}: {value}\n" for name, value in fields.items()])
+    check_form(("solver", *fields), text, "SolverParameter", flavour)
+    return text
 
 
 _POLICY_FIELDS: dict[str, tuple[str, ...]] = {

@@ -7,6 +7,7 @@ there, as in MENNDL's networks. All nodes that cut one blob are one Slice layer.
 from collections import Counter
 from collections.abc import Sequence
 
+from ribosome.backends.caffe.check import check_form
 from ribosome.backends.caffe.layers import (
     bodies,
     layer_text,
@@ -138,16 +139,16 @@ class Writer:
         assert isinstance(node.op, Jitter)
         self.jittered = True
         train, test = self._batches
-        self._text.append(
-            template("caffe_jitter.prototxt.jinja").render(
-                noise=quoted(self._free("jitter")),
-                name=quoted(node.name),
-                source=quoted(source),
-                std=number(node.op.std),
-                train=(train, *node.shape),
-                test=(test, *node.shape),
-            )
+        text = template("caffe_jitter.prototxt.jinja").render(
+            noise=quoted(self._free("jitter")),
+            name=quoted(node.name),
+            source=quoted(source),
+            std=number(node.op.std),
+            train=(train, *node.shape),
+            test=(test, *node.shape),
         )
+        check_form("jitter", text, "NetParameter", self._flavour)
+        self._text.append(text)
         self._blobs[node.name] = node.name
 
     def _slice(self, node: Node) -> None:

@@ -19,6 +19,7 @@ from ribosome.backends.caffe.schema import FLAVOURS, Flavour
 from ribosome.genome.errors import EmitError
 from ribosome.genome.ops import Jitter, Pooling, Softmax
 from ribosome.genome.task import DIGITS, Task, Training
+from ribosome.templates.frame import Frame, frame
 from tests.backends.caffe.kit import RGB, layers, model, parsed, random_models
 
 test_batches.__test__ = False  # type: ignore[attr-defined]
@@ -248,3 +249,21 @@ def test_an_unknown_number_of_images_makes_one_batch() -> None:
     task = Task("x", 1, 8, 8, 10, training=Training(test_batch_size=100))
     solver = parsed(emit(model(), task, "caffe")[SOLVER], "SolverParameter")
     assert list(solver.test_iter) == [1]
+
+
+@pytest.mark.parametrize("file", ["train_val", "deploy", "solver"])
+def test_the_frames_are_checked_before_they_are_used(
+    file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A field of ours around the layers that Caffe does not know is an error at emit."""
+    from ribosome.backends.caffe import frames
+
+    def damaged(name: str, **values: object) -> Frame:
+        made = frame(name, **values)
+        made._parts[0] += "batch_sise: 3\n" * (f"_{file}." in name)
+        return made
+
+    monkeypatch.setattr(frames, "frame", damaged)
+    task = replace(DIGITS, name=f"damaged {file}")  # none that is kept
+    with pytest.raises(EmitError, match="batch_sise"):
+        emit(model(), task, "caffe")

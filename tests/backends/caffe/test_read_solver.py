@@ -86,7 +86,7 @@ def test_solvers_of_random_genomes_are_read_back() -> None:
     space, rng = load_space("menndl"), np.random.default_rng(3)
     for _ in range(100):
         solver = decode(space, draw(space.groups, rng), DIGITS).solver
-        text = f"{solver_fields(solver, 300)}\nmax_iter: 300"
+        text = solver_fields(solver, 300, "caffe") + "max_iter: 300"
         found, _facts = read_solver(text, path="s", batch_size=solver.batch_size)
         assert found == solver
 
