@@ -7,8 +7,9 @@ from ribosome.backends.base import Command, Ending, Parser
 from ribosome.backends.caffe.binary import caffe_version, find_caffe
 from ribosome.backends.caffe.command import train_command
 from ribosome.backends.caffe.data import layer_of, prepared
-from ribosome.backends.caffe.emit import DEPLOY, TRAIN_VAL, emit, emit_deploy
+from ribosome.backends.caffe.emit import emit, emit_deploy
 from ribosome.backends.caffe.endings import ending
+from ribosome.backends.caffe.files import DEPLOY, TRAIN_VAL, TRIAL
 from ribosome.backends.caffe.frames import test_batches
 from ribosome.backends.caffe.log_parser import LogParser
 from ribosome.backends.caffe.schema import Flavour
@@ -16,8 +17,6 @@ from ribosome.backends.weights import Weights
 from ribosome.genome.errors import ConfigError
 from ribosome.genome.network import Model, Network
 from ribosome.genome.task import Task
-
-TRIAL = "trial.json"
 
 
 class Caffe:

@@ -207,7 +207,7 @@ def _place(data_folder: str, layer: Layer) -> Path:
     held = []
     for name in _FILES:
         try:
-            found = os.stat(f"{data_folder}/{name}")  # noqa: PTH116 - for every emit
+            found = Path(data_folder, name).stat()
         except OSError as error:
             raise DataError(
                 f"{error.filename}: {error.strerror}; make a data folder with "

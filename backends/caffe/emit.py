@@ -4,7 +4,13 @@ Both flavours are written here: ``caffe`` for BVLC's, ``nvcaffe`` for NVIDIA's f
 mixed precision.
 """
 
-from ribosome.backends.caffe.frames import Names, frames, test_batches
+from ribosome.backends.caffe.files import DEPLOY, SOLVER, TRAIN_VAL
+from ribosome.backends.caffe.frames import (
+    Names,
+    deploy_frame,
+    frames,
+    test_batches,
+)
 from ribosome.backends.caffe.layers import bodies, layer_text, quoted
 from ribosome.backends.caffe.schema import Flavour
 from ribosome.backends.caffe.solver import solver_fields
@@ -13,10 +19,6 @@ from ribosome.genome.errors import EmitError
 from ribosome.genome.network import Model, Network, Node
 from ribosome.genome.ops import Softmax
 from ribosome.genome.task import Task
-
-TRAIN_VAL = "train_val.prototxt"
-DEPLOY = "deploy.prototxt"
-SOLVER = "solver.prototxt"
 
 
 def emit(model: Model, task: Task, flavour: Flavour) -> dict[str, str]:
@@ -46,7 +48,7 @@ def emit(model: Model, task: Task, flavour: Flavour) -> dict[str, str]:
     texts["layers"] = _in_use(network, writer, flavour, names.prob)
     return {
         TRAIN_VAL: train_val,
-        DEPLOY: made.deploy.fill(texts),
+        DEPLOY: deploy_frame(task, flavour, model.space, names).fill(texts),
         SOLVER: made.solver.fill(texts),
     }
 
@@ -60,8 +62,7 @@ def emit_deploy(model: Model, task: Task, flavour: Flavour) -> str:
     writer, names = Writer(network.nodes, flavour), _names(network)
     texts = _texts(model, task)
     texts["layers"] = _in_use(network, writer, flavour, names.prob)
-    made = frames(task, flavour, model.space, model.solver.batch_size, names)
-    return made.deploy.fill(texts)
+    return deploy_frame(task, flavour, model.space, names).fill(texts)
 
 
 def _texts(model: Model, task: Task) -> dict[str, str]:

@@ -26,10 +26,9 @@ class Names(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """The three files without what changes from one genome to the next."""
+    """The files to train with, without what changes from one genome to the next."""
 
     train_val: Frame
-    deploy: Frame
     solver: Frame
 
 
@@ -41,7 +40,7 @@ _SAMPLE = {"genome": "", "name": '""', "layers": "", "result": '""', "fields": "
 def frames(
     task: Task, flavour: Flavour, space: str | None, batch_size: int, names: Names
 ) -> Frames:
-    """The frames of a task's files, checked with the schema of the flavour.
+    """The frames of a task's train_val and solver, checked with the schema of the flavour.
 
     Raises EmitError for a run without an end.
     """
@@ -53,16 +52,7 @@ def frames(
         )
     test_batch, test_iterations = test_batches(task.val, training.test_batch_size)
     train, val = sources(task)
-    mean = tuple(number(value) for value in task.mean)
-    common = {
-        "task": task,
-        "version": __version__,
-        "space": space,
-        "nvcaffe": flavour == "nvcaffe",
-        "mean": mean,
-        "scale": number(task.scale),
-        **{name: quoted(value) for name, value in names._asdict().items()},
-    }
+    common = _common(task, flavour, space, names)
     phases = (
         _Phase("TRAIN", quoted(train), batch_size),
         _Phase("TEST", quoted(val), test_batch),
@@ -70,13 +60,36 @@ def frames(
     uneven = test_batch * test_iterations - task.val if task.val else 0
     made = Frames(
         frame("caffe_train_val.prototxt.jinja", **common, phases=phases, uneven=uneven),
-        frame("caffe_deploy.prototxt.jinja", **common),
         frame("caffe_solver.prototxt.jinja", **common, test_iterations=test_iterations),
     )
     check_text(made.train_val.fill(_SAMPLE), "NetParameter", flavour)
-    check_text(made.deploy.fill(_SAMPLE), "NetParameter", flavour)
     check_text(made.solver.fill(_SAMPLE), "SolverParameter", flavour)
     return made
+
+
+@lru_cache(maxsize=256)
+def deploy_frame(
+    task: Task, flavour: Flavour, space: str | None, names: Names
+) -> Frame:
+    """The frame of a network's deploy file, checked as well; it needs no data."""
+    common = _common(task, flavour, space, names)
+    made = frame("caffe_deploy.prototxt.jinja", **common)
+    check_text(made.fill(_SAMPLE), "NetParameter", flavour)
+    return made
+
+
+def _common(
+    task: Task, flavour: Flavour, space: str | None, names: Names
+) -> dict[str, object]:
+    return {
+        "task": task,
+        "version": __version__,
+        "space": space,
+        "nvcaffe": flavour == "nvcaffe",
+        "mean": tuple(number(value) for value in task.mean),
+        "scale": number(task.scale),
+        **{name: quoted(value) for name, value in names._asdict().items()},
+    }
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
+from ribosome.backends.caffe.check import check_text
 from ribosome.backends.caffe.schema import Flavour
 from ribosome.backends.caffe.single import shortest
 from ribosome.genome.errors import EmitError, UnsupportedOp
@@ -148,8 +149,6 @@ def _text(form: Form, flavour: Flavour, values: Values) -> str:
     known = _FORMS.get((form, flavour))
     if known is not None:
         return known
-    from ribosome.backends.caffe.check import check_text
-
     text = template("caffe_layer.prototxt.jinja").render(
         kind=form.kind, fillers=dict(form.fillers), options=form.options
     )

@@ -38,13 +38,11 @@ from types import FrameType
 
 from ribosome.backends.caffe.binary import caffe_environment, find_caffe
 from ribosome.backends.caffe.endings import FAILED, INTERRUPTED, NO_CAFFE, TROUBLE
+from ribosome.backends.caffe.files import SOLVER, TRAIN_VAL, TRIAL
 from ribosome.backends.caffe.training_clock import TrainingClock
 from ribosome.genome.errors import ConfigError, RibosomeError
 
-NETWORK = "train_val.prototxt"
-SOLVER = "solver.prototxt"
 RUN = "run.prototxt"
-TRIAL = "trial.json"
 
 _OF_THIS_RUN = re.compile(r"\s*(?:solver_mode|random_seed)\s*:")
 _SNAPSHOT = re.compile(r"snapshot_iter_(\d+)\.(?:caffemodel|solverstate)(?:\.h5)?")
@@ -125,7 +123,7 @@ def train(options: Options) -> int:
         if code == 0 and clock.expired:
             if weights is None:
                 raise TrainerError("caffe was told to stop and left no snapshot")
-            test = [caffe, "test", "-model", NETWORK, "-weights", weights.name]
+            test = [caffe, "test", "-model", TRAIN_VAL, "-weights", weights.name]
             test += ["-iterations", str(settings.test_iterations), *device]
             code = _run(test, folder, TrainingClock(0.0))
         if code == 0 and options.save is not None:
