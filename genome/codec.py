@@ -9,7 +9,7 @@ meaning of the space, so that a genome is not read with another space of the sam
 """
 
 import re
-from functools import lru_cache
+from operator import mul
 from zlib import crc32
 
 from ribosome.genome.errors import GenomeError
@@ -25,8 +25,9 @@ _CHECK_LETTERS = 4
 def pack(space: Space, genes: Genes) -> bytes:
     """The bytes of a genome: always ``space.genome_bytes`` of them."""
     number = 0
-    for group, values in zip(space.groups, genes, strict=True):
-        number = number * group.size + _number(group, values)
+    for group, (which, *values) in zip(space.groups, genes, strict=True):
+        place = sum(map(mul, group.cases[which].strides, values))
+        number = number * group.size + group.offsets[which] + place
     return number.to_bytes(space.genome_bytes, "big")
 
 
@@ -114,15 +115,6 @@ def space_named_by(text: str) -> tuple[str, int]:
             "`ribosome random` prints some"
         )
     return match[1], int(match[2])
-
-
-@lru_cache(maxsize=1024)  # a child shares most of its groups with a parent
-def _number(group: Group, values: tuple[int, ...]) -> int:
-    case = group.cases[values[0]]
-    number = 0
-    for gene, index in zip(case.genes, values[1:], strict=True):
-        number = number * len(gene.alleles) + index
-    return group.offsets[values[0]] + number
 
 
 def _values(group: Group, number: int) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from ribosome.genome.codec import to_text
-from ribosome.genome.fit import Layer, Plan, Values, express, fit
+from ribosome.genome.fit import Layer, Plan, Values, fit
 from ribosome.genome.network import Model, Network, Node, Shape
 from ribosome.genome.ops import (
     ELU,
@@ -40,10 +40,7 @@ def decode(space: Space, genes: Genes, task: Task) -> Model:
     `Model.genome` is the text of the canonical genome, so that all genomes that mean the
     same decode to the same model.
     """
-    plan = fit(space, genes, task)
-    canonical = express(space, plan, task)
-    if canonical is None:
-        raise AssertionError("a plan that came from genes has no genes")
+    plan, canonical = fit(space, genes, task)
     return Model(
         network=_Builder(task).network(plan),
         solver=solver_of(plan.settings),
@@ -114,7 +111,6 @@ class _Builder:
         return name
 
 
-@lru_cache(maxsize=1024)  # towers share layers, and a child most of its parent's
 def layer_ops(layer: Layer) -> tuple[Op, ...]:
     """The ops of a layer in the order in which decode lays them down.
 
@@ -122,8 +118,12 @@ def layer_ops(layer: Layer) -> tuple[Op, ...]:
     The ops of an inception module stand branch by branch, in the order of the Concat's
     inputs, which comes last.
     """
-    values = layer.values
-    match layer.case:
+    return _layer_ops(layer.case, layer.values)
+
+
+@lru_cache(maxsize=1024)  # towers share layers, and a child most of its parent's
+def _layer_ops(case: str, values: Values) -> tuple[Op, ...]:
+    match case:
         case "convolution":
             return (_convolution(values), *_companions(values[8], values[9]))
         case "pooling":
@@ -133,20 +133,19 @@ def layer_ops(layer: Layer) -> tuple[Op, ...]:
         case "lrn":
             return (_lrn(values),)
         case "batch_norm":
-            norm = BatchNorm(_SCALE, _SHIFT, fraction=float(values[0]))
-            return (norm, *_companions(0.0, values[1]))
+            return (_batch_norm(values[0]), *_companions(0.0, values[1]))
         case "inner_product":
             width, filler, bias, dropout, activation = values
             dense = InnerProduct(int(width), _weight(filler), _bias(bias))
             return (dense, *_companions(dropout, activation))
         case "inception":
             return _inception(values)
-    raise AssertionError(layer.case)
+    raise AssertionError(case)
 
 
 def head(task: Task) -> InnerProduct:
     """The inner product that every network ends in: one logit a class."""
-    return InnerProduct(task.classes, _weight("xavier"), _bias(0.0))
+    return _head(task.classes)
 
 
 def borders(channels: int, towers: int) -> tuple[tuple[int, int], ...]:
@@ -212,7 +211,7 @@ def _inception(values: Values) -> tuple[Op, ...]:
 
 
 def _companions(dropout: float, activation: str) -> tuple[Op, ...]:
-    ops: tuple[Op, ...] = (Dropout(float(dropout)),) if dropout else ()
+    ops: tuple[Op, ...] = (_dropout(dropout),) if dropout else ()
     return ops if activation == "none" else (*ops, ACTIVATIONS[activation])
 
 
@@ -237,6 +236,24 @@ def solver_of(settings: tuple[tuple[str, str, Values], ...]) -> Solver:
 
 _SCALE = Blob(Filler("constant", value=1.0), lr_mult=1.0, decay_mult=0.0)
 _SHIFT = Blob(Filler("constant", value=0.0), lr_mult=1.0, decay_mult=0.0)
+
+
+# Equal ops of few kinds are one object: backends know an op again by its identity.
+
+
+@lru_cache(maxsize=256)
+def _head(classes: int) -> InnerProduct:
+    return InnerProduct(classes, _weight("xavier"), _bias(0.0))
+
+
+@lru_cache(maxsize=256)
+def _dropout(ratio: float) -> Dropout:
+    return Dropout(float(ratio))
+
+
+@lru_cache(maxsize=256)
+def _batch_norm(fraction: float) -> BatchNorm:
+    return BatchNorm(_SCALE, _SHIFT, fraction=float(fraction))
 
 
 @lru_cache(maxsize=256)

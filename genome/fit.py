@@ -21,11 +21,14 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from operator import getitem
+from typing import Any, TypeVar
 
 from ribosome.genome.parameters import PADS, SAME
 from ribosome.genome.space import Allele, Case, Genes, Group, Space
 from ribosome.genome.task import Task
+
+_T = TypeVar("_T")
 
 Values = tuple[Any, ...]
 """What a case's parameters came to, in the order of its genes."""
@@ -63,35 +66,44 @@ class Plan:
     settings: tuple[tuple[str, str, Values], ...]
 
 
-def fit(space: Space, genes: Genes, task: Task) -> Plan:
-    """The plan of a genome for a task, by the rules above."""
+def fit(space: Space, genes: Genes, task: Task) -> tuple[Plan, Genes]:
+    """The plan of a genome for a task, by the rules above, and its canonical genes."""
     layers: list[Layer] = []
+    slots: list[tuple[int, ...]] = []
     left = (task.height, task.width)
-    for slot in space.slots:
-        chosen = genes[slot]
-        case = space.groups[slot].cases[chosen[0]]
-        if not vanishes(case.name, left):
-            layer, left = fit_layer(case, chosen, left)
+    start, stop = space.slots.start, space.slots.stop
+    for group, chosen in zip(space.slot_groups, genes[start:stop], strict=True):
+        layer, left, written = _fit_slot(group, chosen, left)
+        if layer is not None:
             layers.append(layer)
+            slots.append(written)
     towers, merge = 1, 0
-    settings = []
+    settings, others = [], []
     for position in space.settings:
-        setting = _setting(space.groups[position], genes[position])
+        setting, written = _setting(space.groups[position], genes[position])
         if setting[0] != "towers":
             settings.append(setting)
         elif setting[1] == "cut":
             towers, merge = _cut(setting[2], len(layers), task)
-    return Plan(tuple(layers), towers, merge, tuple(settings))
+        others.append(written)
+    plan = Plan(tuple(layers), towers, merge, tuple(settings))
+    empty = len(space.slots) - len(slots)
+    if empty and len(space.runs) > 1:
+        return plan, _expressed(express(space, plan, task))
+    # The layers in order, then empty slots: what `express` finds, without a search.
+    for place, group in enumerate(space.other_groups):
+        if group.name == "towers":
+            others[place] = express_towers(group, plan, task)
+    if empty:
+        slots += [_expressed(_express_nothing(space.slot_groups[0], left))] * empty
+    return plan, (*others[:start], *slots, *others[start:])
 
 
 def express(space: Space, plan: Plan, task: Task) -> Genes | None:
     """The canonical genes of a plan; None where the space cannot express it."""
     first = space.slots.start
     left = (task.height, task.width)
-    if space.slots and space.run_stop[first] == space.slots.stop:
-        slots = _express_run(space, plan.layers, left)
-    else:
-        slots = _express_slots(space, plan.layers, first, left, set())
+    slots = _express_slots(space, plan.layers, first, left, set())
     if slots is None:
         return None
     try:
@@ -109,10 +121,7 @@ def express(space: Space, plan: Plan, task: Task) -> Genes | None:
 
 def canonical(space: Space, genes: Genes, task: Task) -> Genes:
     """The one representative of all genomes that mean the same for a task."""
-    found = express(space, fit(space, genes, task), task)
-    if found is None:
-        raise AssertionError("a plan that came from genes has no genes")
-    return found
+    return fit(space, genes, task)[1]
 
 
 def vanishes(case: str, left: MapSize) -> bool:
@@ -125,6 +134,17 @@ def vanishes(case: str, left: MapSize) -> bool:
 
 
 @lru_cache(maxsize=_CACHE)
+def _fit_slot(
+    group: Group, chosen: tuple[int, ...], left: MapSize
+) -> tuple[Layer | None, MapSize, tuple[int, ...]]:
+    """A slot's layer, None where it vanishes, the map behind it, and its canonical genes."""
+    case = group.cases[chosen[0]]
+    if vanishes(case.name, left):
+        return None, left, ()
+    layer, after = fit_layer(case, chosen, left)
+    return layer, after, _expressed(_express_layer(group, layer, left))
+
+
 def fit_layer(
     case: Case, chosen: tuple[int, ...], left: MapSize
 ) -> tuple[Layer, MapSize]:
@@ -180,35 +200,23 @@ def _cut(values: Sequence[Allele], layers: int, task: Task) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=_CACHE)
-def _setting(group: Group, chosen: tuple[int, ...]) -> tuple[str, str, Values]:
-    """A group that is no slot: its name, its case and its parameters."""
+def _setting(
+    group: Group, chosen: tuple[int, ...]
+) -> tuple[tuple[str, str, Values], tuple[int, ...]]:
+    """A group that is no slot: its name, case and parameters; and its canonical genes."""
     case = group.cases[chosen[0]]
-    return group.name, case.name, _values(case, chosen)
+    values = _values(case, chosen)
+    return (group.name, case.name, values), _express_setting(group, case.name, values)
 
 
 def _values(case: Case, chosen: tuple[int, ...]) -> Values:
-    return tuple(
-        [gene.alleles[i] for gene, i in zip(case.genes, chosen[1:], strict=True)]
-    )
+    return tuple(map(getitem, case.alleles, chosen[1:]))
 
 
-def _express_run(
-    space: Space, layers: tuple[Layer, ...], left: MapSize
-) -> list[tuple[int, ...]] | None:
-    """The genes of slots that are all alike: the layers in order, then empty slots."""
-    group = space.groups[space.slots.start]
-    genes: list[tuple[int, ...]] = []
-    for layer in layers:
-        found = _express_layer(group, layer, left)
-        if found is None:
-            return None
-        genes.append(found[0])
-        left = found[1]
-    empty = len(space.slots) - len(layers)
-    nothing = _express_nothing(group, left) if empty > 0 else ()
-    if nothing is None or empty < 0:
-        return None
-    return [*genes, *[nothing] * empty]
+def _expressed(found: _T | None) -> _T:
+    if found is None:
+        raise AssertionError("a plan that came from genes has no genes")
+    return found
 
 
 def _express_slots(
@@ -228,9 +236,9 @@ def _express_slots(
         return None if layers else []
     if dead_ends and (slot, len(layers)) in dead_ends:
         return None
-    group = space.groups[slot]
+    group = space.slot_groups[slot - space.slots.start]
     if layers:
-        found = _express_layer(group, layers[0], left)
+        found = _express_in(group, layers[0], left)
         if found is not None:
             genes, after = found
             rest = _express_slots(space, layers[1:], slot + 1, after, dead_ends)
@@ -247,10 +255,18 @@ def _express_slots(
 
 
 @lru_cache(maxsize=_CACHE)
-def _express_layer(
+def _express_in(
     group: Group, layer: Layer, left: MapSize
 ) -> tuple[tuple[int, ...], MapSize] | None:
-    """A layer's genes and the map behind it; None where the group cannot hold it."""
+    """As `_express_layer`, and the map behind the layer."""
+    genes = _express_layer(group, layer, left)
+    if genes is None:
+        return None
+    return genes, fit_layer(group.cases[genes[0]], genes, left)[1]
+
+
+def _express_layer(group: Group, layer: Layer, left: MapSize) -> tuple[int, ...] | None:
+    """A layer's genes; None where the group cannot hold it."""
     which = group.which.get(layer.case)
     if which is None or vanishes(layer.case, left):
         return None
@@ -261,10 +277,7 @@ def _express_layer(
     ]
     if layer.case in ("convolution", "pooling"):
         _express_window(case, layer, left, found)
-    if -1 in found:
-        return None
-    genes = (which, *found)
-    return genes, fit_layer(case, genes, left)[1]
+    return None if -1 in found else (which, *found)
 
 
 def _express_window(case: Case, layer: Layer, left: MapSize, found: list[int]) -> None:
@@ -313,7 +326,6 @@ def _express_nothing(group: Group, left: MapSize) -> tuple[int, ...] | None:
     return None
 
 
-@lru_cache(maxsize=_CACHE)
 def _express_setting(group: Group, case: str, values: Values) -> tuple[int, ...]:
     """The alleles of a group that is no slot. KeyError where one is missing."""
     which = group.which[case]

@@ -14,6 +14,7 @@ from functools import cached_property
 from hashlib import sha256
 from itertools import accumulate
 from math import log2, prod
+from operator import mul
 
 Allele = int | float | str
 
@@ -52,6 +53,17 @@ class Case:
     def size(self) -> int:
         """The number of ways to fill in its genes."""
         return prod(len(gene.alleles) for gene in self.genes)
+
+    @cached_property
+    def strides(self) -> tuple[int, ...]:
+        """How far one step of each gene is in the number that fills them in."""
+        sizes = [len(gene.alleles) for gene in reversed(self.genes)]
+        return tuple(accumulate(sizes, mul, initial=1))[-2::-1]
+
+    @cached_property
+    def alleles(self) -> tuple[tuple[Allele, ...], ...]:
+        """The alleles of each gene."""
+        return tuple(gene.alleles for gene in self.genes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +144,11 @@ class Space:
     def other_groups(self) -> tuple[Group, ...]:
         """The groups that are no slots."""
         return tuple(self.groups[i] for i in self.settings)
+
+    @cached_property
+    def slot_groups(self) -> tuple[Group, ...]:
+        """For each slot the first group of its run, with the same cases as its own."""
+        return tuple(self.groups[run.start] for run in self.runs for _ in run)
 
     @cached_property
     def run_stop(self) -> dict[int, int]:

@@ -20,6 +20,8 @@ from ribosome.genome.network import Model, Network, Node
 from ribosome.genome.ops import Softmax
 from ribosome.genome.task import Task
 
+_SOFTMAX = Softmax()
+
 
 def emit(model: Model, task: Task, flavour: Flavour) -> dict[str, str]:
     """The three files of a model for a task, path to text.
@@ -43,7 +45,7 @@ def emit(model: Model, task: Task, flavour: Flavour) -> dict[str, str]:
     texts["layers"], texts["result"] = writer.layers, quoted(writer.result)
     train_val = made.train_val.fill(texts)
     texts["fields"] = solver_fields(solver, task.training.max_iterations, flavour)
-    if nodes is not network.nodes or writer.jittered:
+    if nodes is not network.nodes:
         writer = Writer(network.nodes, flavour)
     texts["layers"] = _in_use(network, writer, flavour, names.prob)
     return {
@@ -85,9 +87,9 @@ def _to_logits(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
 def _in_use(network: Network, writer: Writer, flavour: Flavour, prob: str) -> str:
     """The layers, and behind logits a Softmax."""
     if _classes(network) is None or isinstance(network.output.op, Softmax):
-        return writer.layers
-    (body,) = bodies(Softmax(), flavour)
-    return writer.layers + layer_text(prob, body, (writer.result,), (prob,))
+        return writer.in_use
+    (body,) = bodies(_SOFTMAX, flavour)
+    return writer.in_use + layer_text(prob, body, (writer.result,), (prob,))
 
 
 def _classes(network: Network) -> int | None:

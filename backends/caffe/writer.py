@@ -6,9 +6,11 @@ there, as in MENNDL's networks. All nodes that cut one blob are one Slice layer.
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
-from ribosome.backends.caffe.check import check_form
+from ribosome.backends.caffe.check import check_text
 from ribosome.backends.caffe.layers import (
+    Body,
     bodies,
     layer_text,
     number,
@@ -57,9 +59,9 @@ is none of them: cuDNN's looks at it."""
 class Writer:
     """Walks the nodes once; ``layers`` is their text, ``result`` the last one's blob.
 
-    ``jittered`` says whether there is noise among them.
     ``batches`` holds the batch sizes in training and in tests, which noise needs; without
-    them nothing is jittered. Raises UnsupportedOp for what Caffe has no layer for.
+    them nothing is jittered. ``in_use`` is the text without noise all the same. Raises
+    UnsupportedOp for what Caffe has no layer for.
     """
 
     def __init__(
@@ -73,7 +75,8 @@ class Writer:
         self._nodes = {node.name: node for node in nodes}
         self._uses = Counter([name for node in nodes for name in node.inputs])
         self._blobs: dict[str, str] = {}
-        self.jittered = False
+        self._noisy: dict[str, str] = {}  # blobs with noise, and what is under it
+        self._still: dict[int, str] = {}  # texts that are others without noise
         self._cut: set[str] = set()
         self._text: list[str] = []
         headings = titles(nodes)
@@ -85,7 +88,11 @@ class Writer:
                 self._layer(node)
             else:
                 special(self, node)
-        self.layers = "".join(self._text)
+        self.layers = self.in_use = "".join(self._text)
+        if self._still:
+            for place, text in self._still.items():
+                self._text[place] = text
+            self.in_use = "".join(self._text)
         self.result = self._blobs[nodes[-1].name]
 
     def _layer(self, node: Node) -> None:
@@ -101,10 +108,19 @@ class Writer:
             if below in _OVERWRITTEN or (below is ReLU and type(op) is Dropout):
                 top = name if _turns_signs(op) else bottoms[0]
         blobs[name] = top
-        first, *rest = bodies(op, self._flavour)
-        self._text.append(layer_text(name, first, bottoms, (top,)))
-        for body in rest:
-            self._text.append(layer_text(name + SCALE_SUFFIX, body, (top,), (top,)))
+        made = bodies(op, self._flavour)
+        self._write(name, made[0], bottoms, (top,))
+        for body in made[1:]:
+            self._write(name + SCALE_SUFFIX, body, (top,), (top,))
+
+    def _write(
+        self, name: str, body: Body, bottoms: Sequence[str], tops: Sequence[str]
+    ) -> None:
+        noisy = self._noisy
+        if noisy and not noisy.keys().isdisjoint(bottoms):
+            still = [noisy.get(blob, blob) for blob in bottoms]
+            self._still[len(self._text)] = layer_text(name, body, still, tops)
+        self._text.append(layer_text(name, body, bottoms, tops))
 
     def _input(self, node: Node) -> None:
         self._blobs[node.name] = node.name
@@ -120,14 +136,12 @@ class Writer:
         )
         (into,), (back,) = bodies(_TO_MAPS, flavour), bodies(_TO_VECTOR, flavour)
         source = self._blobs[node.inputs[0]]
-        self._text.append(layer_text(maps, into, (source,), (maps,)))
+        self._write(maps, into, (source,), (maps,))
         first, *rest = bodies(node.op, flavour)
-        self._text.append(layer_text(name, first, (maps,), (normed,)))
+        self._write(name, first, (maps,), (normed,))
         for body in rest:
-            self._text.append(
-                layer_text(name + SCALE_SUFFIX, body, (normed,), (normed,))
-            )
-        self._text.append(layer_text(vector, back, (normed,), (name,)))
+            self._write(name + SCALE_SUFFIX, body, (normed,), (normed,))
+        self._write(vector, back, (normed,), (name,))
         self._blobs[name] = name
 
     def _jitter(self, node: Node) -> None:
@@ -137,18 +151,19 @@ class Writer:
             self._blobs[node.name] = source
             return
         assert isinstance(node.op, Jitter)
-        self.jittered = True
         train, test = self._batches
-        text = template("caffe_jitter.prototxt.jinja").render(
-            noise=quoted(self._free("jitter")),
-            name=quoted(node.name),
-            source=quoted(source),
-            std=number(node.op.std),
-            train=(train, *node.shape),
-            test=(test, *node.shape),
+        text = _jitter_text(
+            self._free("jitter"),
+            node.name,
+            source,
+            node.op.std,
+            (train, *node.shape),
+            (test, *node.shape),
+            self._flavour,
         )
-        check_form("jitter", text, "NetParameter", self._flavour)
+        self._still[len(self._text)] = ""
         self._text.append(text)
+        self._noisy[node.name] = self._noisy.get(source, source)
         self._blobs[node.name] = node.name
 
     def _slice(self, node: Node) -> None:
@@ -162,7 +177,7 @@ class Writer:
         body = slice_body(_op(node).axis, points, self._flavour)
         source = self._blobs[node.inputs[0]]
         tops = [part.name for part in parts]
-        self._text.append(layer_text(self._free(name), body, (source,), tops))
+        self._write(self._free(name), body, (source,), tops)
 
     def _parts(self, node: Node) -> list[Node]:
         """The Slice nodes of the same blob, this one too, in the order of what they cut."""
@@ -188,6 +203,28 @@ class Writer:
     def _free(self, name: str) -> str:
         """A name that no node has."""
         return free_name(name, self._nodes)
+
+
+@lru_cache(maxsize=256)
+def _jitter_text(
+    noise: str,
+    name: str,
+    source: str,
+    std: float,
+    train: tuple[int, ...],
+    test: tuple[int, ...],
+    flavour: Flavour,
+) -> str:
+    text = template("caffe_jitter.prototxt.jinja").render(
+        noise=quoted(noise),
+        name=quoted(name),
+        source=quoted(source),
+        std=number(std),
+        train=train,
+        test=test,
+    )
+    check_text(text, "NetParameter", flavour)
+    return text
 
 
 def _turns_signs(op: Op) -> bool:
