@@ -7,7 +7,6 @@ journal, should the master be killed.
 
 import shlex
 import shutil
-import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from ribosome.genome.errors import RunError
+from ribosome.runner.clock import Clock, SystemClock
 from ribosome.runner.journal import Journal
 from ribosome.runner.messages import (
     Report,
@@ -43,7 +43,7 @@ class Master:
 
     ``setup`` is what every worker is told, but for its number; ``backlog`` are proposals
     without a result. Of the folders of trials that did not fail only the best one's stays,
-    if ``keep`` is "best" (config.runner.keep_trials).
+    if ``keep`` is "best" (config.runner.keep_trials). ``clock`` is the machine's own.
     """
 
     def __init__(
@@ -57,7 +57,9 @@ class Master:
         observer: Observer,
         setup: Setup,
         keep: str = "best",
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or SystemClock()
         self._transport = transport
         self._journal = journal
         self._proposer = proposer
@@ -71,7 +73,7 @@ class Master:
         self._returning: set[int] = set()
         self._last_words = ""
         self._dismissing = False
-        self._updated = time.monotonic()
+        self._updated = self._clock.monotonic()
 
     def run(self) -> None:
         """Run until every evaluation has its result, then let the workers go.
@@ -105,7 +107,7 @@ class Master:
         self._remove_superseded()
         if not (self._queues.workers or self._returning):
             raise RunError(f"no worker is left: {self._last_words}")
-        if time.monotonic() - self._updated >= _UPDATE_S:
+        if self._clock.monotonic() - self._updated >= _UPDATE_S:
             self._update()
 
     def _take_in(self, timeout: float) -> None:
@@ -163,7 +165,7 @@ class Master:
             lost = Result(
                 trial=hopeless.trial.number,
                 ending="lost",
-                finished_at=time.time(),
+                finished_at=self._clock.time(),
                 message=reason,
             )
             self._record(worker, hopeless, lost)
@@ -196,7 +198,7 @@ class Master:
                     trial.text,
                     generation=trial.generation,
                     parents=trial.parents,
-                    at=time.time(),
+                    at=self._clock.time(),
                 )
             work = Work(trial.number, trial.genome, trial.seed, handed.bar)
             self._outbox.append((worker, encode(work)))
@@ -209,7 +211,7 @@ class Master:
         self._superseded.clear()
 
     def _update(self) -> None:
-        self._updated = time.monotonic()
+        self._updated = self._clock.monotonic()
         self._journal.check_in_place()
         self._observer.update(
             self._tally.status(
@@ -229,9 +231,9 @@ class Master:
         What the strategy proposes to them is journalled but not sent, so that a run that
         goes on later asks in the same order as one that was never interrupted.
         """
-        deadline = time.monotonic() + _GRACE_S
+        deadline = self._clock.monotonic() + _GRACE_S
         asked_before = request.count
-        while self._queues.workers and time.monotonic() < deadline:
+        while self._queues.workers and self._clock.monotonic() < deadline:
             self._take_in(_TURN_S)
             self._journal.commit(self._proposer.random_state)
             if request.count > asked_before:

@@ -1,15 +1,16 @@
 """The running count of a run: how its trials ended, and which is the best."""
 
-import time
 from collections import Counter
 
+from ribosome.runner.clock import Clock, SystemClock
 from ribosome.runner.observer import Best, Status, Summary
 
 
 class Tally:
     """Counts results; what was there before this session is counted by `add` too."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self.total = total
         self.endings: Counter[str] = Counter()
         self.best: Best | None = None
@@ -19,7 +20,7 @@ class Tally:
     def begin(self) -> None:
         """The session begins: its speed is counted from here."""
         self._before = self.evaluated
-        self._began = time.monotonic()
+        self._began = self._clock.monotonic()
 
     @property
     def bar(self) -> float:
@@ -37,7 +38,7 @@ class Tally:
 
     def status(self, *, running: int, workers: int) -> Status:
         """The run as it stands."""
-        elapsed = time.monotonic() - self._began
+        elapsed = self._clock.monotonic() - self._began
         session = self.evaluated - self._before
         pace = elapsed / session if session else None
         return Status(
@@ -58,7 +59,7 @@ class Tally:
             folder=folder,
             evaluated=self.evaluated,
             session=self.evaluated - self._before,
-            seconds=time.monotonic() - self._began,
+            seconds=self._clock.monotonic() - self._began,
             best=self.best,
             endings=dict(self.endings),
         )
