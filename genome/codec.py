@@ -9,6 +9,7 @@ meaning of the space, so that a genome is not read with another space of the sam
 """
 
 import re
+from functools import lru_cache
 from operator import mul
 from zlib import crc32
 
@@ -25,9 +26,8 @@ _CHECK_LETTERS = 4
 def pack(space: Space, genes: Genes) -> bytes:
     """The bytes of a genome: always ``space.genome_bytes`` of them."""
     number = 0
-    for group, (which, *values) in zip(space.groups, genes, strict=True):
-        place = sum(map(mul, group.cases[which].strides, values))
-        number = number * group.size + group.offsets[which] + place
+    for group, values in zip(space.groups, genes, strict=True):
+        number = number * group.size + _number(group, values)
     return number.to_bytes(space.genome_bytes, "big")
 
 
@@ -115,6 +115,12 @@ def space_named_by(text: str) -> tuple[str, int]:
             "`ribosome random` prints some"
         )
     return match[1], int(match[2])
+
+
+@lru_cache(maxsize=1024)  # a child shares most of its groups with a parent
+def _number(group: Group, values: tuple[int, ...]) -> int:
+    which, *indices = values
+    return group.offsets[which] + sum(map(mul, group.cases[which].strides, indices))
 
 
 def _values(group: Group, number: int) -> tuple[int, ...]:

@@ -73,7 +73,8 @@ def fit(space: Space, genes: Genes, task: Task) -> tuple[Plan, Genes]:
     left = (task.height, task.width)
     start, stop = space.slots.start, space.slots.stop
     for group, chosen in zip(space.slot_groups, genes[start:stop], strict=True):
-        layer, left, written = _fit_slot(group, chosen, left)
+        key = group, chosen, left
+        layer, left, written = _FITTED.get(key) or _fit_slot(*key)
         if layer is not None:
             layers.append(layer)
             slots.append(written)
@@ -133,16 +134,24 @@ def vanishes(case: str, left: MapSize) -> bool:
     return left == FLAT or (case in ("pooling", "global_pooling") and left == (1, 1))
 
 
-@lru_cache(maxsize=_CACHE)
-def _fit_slot(
-    group: Group, chosen: tuple[int, ...], left: MapSize
-) -> tuple[Layer | None, MapSize, tuple[int, ...]]:
-    """A slot's layer, None where it vanishes, the map behind it, and its canonical genes."""
+_Fitted = tuple[Layer | None, MapSize, tuple[int, ...]]
+"""A slot's layer, None where it vanishes, the map behind it, and its canonical genes."""
+
+_FITTED: dict[tuple[Group, tuple[int, ...], MapSize], _Fitted] = {}
+"""Slots that are kept as fitted; a plain dictionary, for an lru_cache takes twice as long."""
+
+
+def _fit_slot(group: Group, chosen: tuple[int, ...], left: MapSize) -> _Fitted:
     case = group.cases[chosen[0]]
     if vanishes(case.name, left):
-        return None, left, ()
-    layer, after = fit_layer(case, chosen, left)
-    return layer, after, _expressed(_express_layer(group, layer, left))
+        fitted: _Fitted = None, left, ()
+    else:
+        layer, after = fit_layer(case, chosen, left)
+        fitted = layer, after, _expressed(_express_layer(group, layer, left))
+    if len(_FITTED) >= _CACHE:
+        _FITTED.clear()
+    _FITTED[group, chosen, left] = fitted
+    return fitted
 
 
 def fit_layer(

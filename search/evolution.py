@@ -75,11 +75,12 @@ class Evolution:
         """A child that was not proposed before; None if none turned up."""
         for attempt in range(ATTEMPTS):
             child = self._child(boost=BOOST**attempt)
-            if child.genes not in self._novelty:
+            if child is not None and child.genes not in self._novelty:
                 return child
         return None
 
-    def _child(self, *, boost: float) -> Proposal:
+    def _child(self, *, boost: float) -> Proposal | None:
+        """A child; None for a copy of its parent."""
         size = self._settings.tournament
         *entrants, coin = self._rng.random(2 * size + 1).tolist()
         first = self._best(entrants[:size])
@@ -90,6 +91,8 @@ class Evolution:
             parents.append(second)
             genes = self._cross(genes, second.genes, self._rng)
         genes = self._mutate(genes, self._rng, boost=boost)
+        if genes == first.genes:
+            return None
         return Proposal(
             self._language.canonical(genes),
             generation=1 + max(parent.generation for parent in parents),
@@ -99,5 +102,5 @@ class Evolution:
     def _best(self, entrants: list[float]) -> Member:
         """The winner of a tournament; an entrant is a number from 0 up to 1."""
         count = len(self._population)
-        members = [self._population[int(place * count)] for place in entrants]
-        return max(members, key=FITNESS)
+        places = [int(place * count) for place in entrants]
+        return max(self._population.members(places), key=FITNESS)

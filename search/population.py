@@ -1,10 +1,10 @@
 """The population of a steady-state search: who may breed, who leaves for a newcomer.
 
-Both kinds are read by index, for tournaments, and hold at most ``capacity`` members.
+Both kinds are read by place, for tournaments, and hold at most ``capacity`` members.
 Ages are counted by arrival: a slow trial that comes in late is young.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import heappush, heappushpop
 from typing import NamedTuple, Protocol
 
@@ -31,8 +31,8 @@ class Population(Protocol):
         """The number of members."""
         ...
 
-    def __getitem__(self, index: int) -> Member:
-        """A member, in an order that only the sequence of arrivals decides."""
+    def members(self, places: Iterable[int]) -> list[Member]:
+        """Members by place, in an order that only the sequence of arrivals decides."""
         ...
 
 
@@ -59,9 +59,9 @@ class OldestLeaves:
         """The number of members."""
         return len(self._members)
 
-    def __getitem__(self, index: int) -> Member:
-        """A member by its place in the ring."""
-        return self._members[index]
+    def members(self, places: Iterable[int]) -> list[Member]:
+        """Members by their places in the ring."""
+        return [self._members[place] for place in places]
 
 
 class WorstLeaves:
@@ -85,9 +85,9 @@ class WorstLeaves:
         """The number of members."""
         return len(self._heap)
 
-    def __getitem__(self, index: int) -> Member:
-        """A member by its place in the heap."""
-        return self._heap[index][2]
+    def members(self, places: Iterable[int]) -> list[Member]:
+        """Members by their places in the heap."""
+        return [self._heap[place][2] for place in places]
 
 
 REPLACEMENTS: dict[str, Callable[[int], Population]] = {

@@ -19,7 +19,7 @@ def filled(population: Population, fitnesses: list[float]) -> list[Member]:
     """The members after such arrivals, numbered from 0."""
     for trial, fitness in enumerate(fitnesses):
         population.add(Member(fitness, trial, 0, ((trial,),)))
-    return [population[index] for index in range(len(population))]
+    return population.members(range(len(population)))
 
 
 @pytest.mark.parametrize("replacement", REPLACEMENTS)
