@@ -1,5 +1,5 @@
 # `make search` and `make test` need Python 3.11 or later, make and a C compiler; nothing else.
-.PHONY: search test caffe lint types format golden check clean
+.PHONY: search test slurm-test caffe lint types format golden check clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,10 +9,18 @@ ROOMS := genome templates backends search runner tools
 RUN ?= runs/digits-$(shell date +%Y%m%d-%H%M%S)
 
 search: $(READY) ## a search on handwritten digits, over MPI: a master and two workers
-	$(BIN)/ribosome search examples/digits.toml -o $(RUN) --mpi 3 --set search.evaluations=80
+	$(BIN)/ribosome search examples/digits.toml -o $(RUN) --mpi 3 --set search.evaluations=80 \
+		--set runner.trials_per_gpu=2
 
 test: $(READY) ## every test
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+slurm-test: $(READY) ## searches on a real Slurm, started here for it; as root on Debian
+	@for program in munged slurmctld slurmd; do command -v $$program >/dev/null || missing=1; done; \
+	if [ "$$(id -u)" != 0 ]; then echo "slurm-test starts Slurm's daemons: run it as root"; exit 1; fi; \
+	if [ -n "$$missing" ]; then echo "installing Debian's slurm-wlm and munge"; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends slurm-wlm munge; fi
+	RIBOSOME_SLURM=1 $(BIN)/python -m pytest tests/slurm $(ARGS)
 
 caffe: $(READY) ## a real Caffe, CPU only, kept in the user's cache, for the tests that need one
 	$(BIN)/python -m ribosome.tools.caffe_build $(ARGS)
@@ -32,6 +40,7 @@ format: $(READY) ## mend what ruff can mend
 
 golden: $(READY) ## write the golden files anew
 	$(BIN)/python -m tests.golden_genomes
+	$(BIN)/python -m tests.golden_jobscripts
 
 check: test lint ## all that decides whether a change is good
 

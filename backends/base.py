@@ -14,6 +14,9 @@ Ending = Literal[
 ]
 """How a trial ends. Only ok has a fitness."""
 
+GPU_SHARE = "RIBOSOME_GPU_SHARE"
+"""The variable that tells a trainer which share of its GPU's memory it may take."""
+
 ENDINGS: tuple[Ending, ...] = Ending.__args__  # type: ignore[attr-defined]
 
 
@@ -98,7 +101,8 @@ class Backend(Protocol):
     def prepare(self, task: Task) -> None:
         """Make what every trial of a task needs, such as the images in a form of its own.
 
-        Called once by each worker before its first trial, perhaps by several at once.
+        Called once by each worker before its first trial, perhaps by several at once. A task
+        without a data folder only asks whether the backend can work here.
         Raises RibosomeError where it cannot be made.
         """
         ...

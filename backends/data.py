@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ribosome.genome.errors import DataError
+from ribosome.genome.harmless import is_harmless
 from ribosome.genome.task import Task, Training
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 FORMAT = 1
 INFO_FILE = "data.json"
 PARTS = ("train", "val")
+FILES = (
+    INFO_FILE,
+    *(f"{part}_{kind}.npy" for part in PARTS for kind in ("images", "labels")),
+)
+"""All that a data folder must hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +177,7 @@ def _open(folder: Path, part: str, kind: str, shape: tuple[int, ...]) -> Any:
     path = folder / f"{part}_{kind}.npy"
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # numpy fails in many ways on a header
         raise DataError(f"{path}: cannot be read ({_line(error)}); {_REMAKE}") from None
     if array.shape != shape:
         raise DataError(
@@ -188,11 +194,16 @@ def _open(folder: Path, part: str, kind: str, shape: tuple[int, ...]) -> Any:
 
 def check_info(info: DataInfo, path: Path) -> None:
     """What a ``data.json`` says fits together. Raises DataError, which names ``path``."""
-    for field in ("channels", "height", "width", "classes", "train", "val"):
-        if getattr(info, field) < 1:
+    for name in (info.name, info.source, *info.class_names):
+        if not is_harmless(name):
             raise DataError(
-                f"{path}: {field} is {getattr(info, field)}, but must be 1 or more; "
-                f"{_REMAKE}"
+                f"{path}: {name[:80]!r} has a letter that cannot be written; {_REMAKE}"
+            )
+    for field in ("channels", "height", "width", "classes", "train", "val"):
+        if not 1 <= getattr(info, field) < 2**31:
+            raise DataError(
+                f"{path}: {field} is {getattr(info, field)}, but must be 1 or more, and "
+                f"less than 2^31; {_REMAKE}"
             )
     if len(info.mean) not in (0, info.channels):
         raise DataError(

@@ -72,6 +72,8 @@ def one(strategy: str, seed: int, evaluations: int, majority: float, top: Path) 
             f'search.strategy="{strategy}"',
             f"search.seed={seed}",
             f"search.evaluations={evaluations}",
+            "runner.workers=2",
+            "runner.trials_per_gpu=2",
         ],
     )
     folder = top / f"{strategy}-{seed}"

@@ -120,7 +120,8 @@ def space_named_by(text: str) -> tuple[str, int]:
 @lru_cache(maxsize=1024)  # a child shares most of its groups with a parent
 def _number(group: Group, values: tuple[int, ...]) -> int:
     which, *indices = values
-    return group.offsets[which] + sum(map(mul, group.cases[which].strides, indices))
+    place: int = sum(map(mul, group.cases[which].strides, indices))
+    return group.offsets[which] + place
 
 
 def _values(group: Group, number: int) -> tuple[int, ...]:

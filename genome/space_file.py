@@ -20,7 +20,6 @@
 allele costs no bits.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
@@ -29,8 +28,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from ribosome.genome.errors import SpaceError
+from ribosome.genome.harmless import harmless
 from ribosome.genome.parameters import SECTIONS, SLOT_CASES, Parameter
 from ribosome.genome.space import Allele, Case, Gene, Group, Space
+from ribosome.genome.toml import parse_toml, read_text
 
 _NAME = "abcdefghijklmnopqrstuvwxyz0123456789_"
 _MOST_SLOTS = 256
@@ -65,7 +66,7 @@ def load_space(name_or_path: str) -> Space:
             f"no space is called {name_or_path!r}: there are {', '.join(names)}; {hint}"
         )
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, ValueError) as error:
         raise SpaceError(f"cannot read the space file {path}: {error}") from None
     return parse_space(text, source=str(path))
@@ -74,9 +75,8 @@ def load_space(name_or_path: str) -> Space:
 def parse_space(text: str, *, source: str) -> Space:
     """The space that a TOML text describes; ``source`` names it in errors."""
     try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        # Also a number with too many digits, and lists that are nested too deep.
+        document = parse_toml(text)
+    except ValueError as error:  # also a number with too many digits
         raise SpaceError(f"space file {source}: not valid TOML: {error}") from None
     return _Reader(source).space(document)
 
@@ -121,14 +121,14 @@ class _Reader:
         groups.append(self._section("solver", document["solver"]))
         groups.append(self._section("learning_rate", rate))
         groups.append(self._section("training", document["training"]))
-        description = document.get("description", "")
+        description = " ".join(str(document.get("description", "")).split())
         return Space(
             name=name,
             version=version,
             groups=tuple(groups),
             slots=slots,
             runs=tuple(runs),
-            description=str(description),
+            description=harmless(description),
         )
 
     def _slots(self, document: Mapping[str, object]) -> Sequence[Mapping[str, object]]:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +12,7 @@ from msgspec import Meta
 
 from ribosome.genome.errors import ConfigError
 from ribosome.genome.task import Training
+from ribosome.genome.toml import parse_toml, read_toml
 from ribosome.search.population import REPLACEMENTS
 from ribosome.search.registry import STRATEGIES
 from ribosome.search.variation import CROSSOVERS
@@ -20,9 +20,11 @@ from ribosome.search.variation import CROSSOVERS
 Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+CountOrNone = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 AtLeastTwo = Annotated[int, Meta(ge=2, le=2**31 - 1)]
 Text = Annotated[str, Meta(min_length=1)]
+Workers = Annotated[int, Meta(ge=1, le=1024)] | str
 
 
 class TaskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,13 +73,18 @@ class SearchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RunnerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[runner]: workers, and what a trial may take."""
 
-    workers: Annotated[int, Meta(ge=1, le=1024)] = 2  # of this machine, without MPI
-    trials_per_gpu: Count = 1
-    gpus: str = "auto"  # "auto", "none"
+    workers: Workers = "auto"  # of this machine, without MPI; auto: as many as fit
+    trials_per_gpu: Count = 1  # workers that share a GPU
+    gpus: str = "auto"  # none: train on the CPU; require: never on the CPU
     wall_limit_s: Seconds = 0.0  # of one trial; 0: twice the training limit, plus 60
-    stall_limit_s: Seconds = 120.0  # without a line of log
+    stall_limit_s: Seconds = 0.0  # without a line of log; 0: the training limit plus 60
+    log_limit_mb: Count = 1024  # of a trainer's output; one that prints more is ended
     warm_start: bool = True
     keep_trials: str = "best"  # best (and failures), all, none
+    journal: str = "auto"  # wal, or rollback as a network file system needs it
+    stage: Text = "auto"  # where a node keeps a copy of the data: auto, none, a folder
+    heartbeat_s: Seconds = 60.0  # a worker silent for longer is lost; 0: never
+    quarantine: CountOrNone = 8  # failures alike in a row that bar a worker; 0: none
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,8 +104,9 @@ CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
     ("search", "strategy"): tuple(STRATEGIES),
     ("search", "crossover_kind"): tuple(CROSSOVERS),
     ("search", "replacement"): tuple(REPLACEMENTS),
-    ("runner", "gpus"): ("auto", "none"),
+    ("runner", "gpus"): ("auto", "none", "require"),
     ("runner", "keep_trials"): ("best", "all", "none"),
+    ("runner", "journal"): ("auto", "wal", "rollback"),
 }
 """The keys that take one of a few words. Spaces and backends are checked by who loads
 them: both can be the user's own."""
@@ -148,14 +156,14 @@ def dump_config(config: Config) -> str:
 
 def _read(path: str | Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return read_toml(Path(path))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such config file; check the path") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text; is this a config file?") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}; correct it") from None
 
 
@@ -168,8 +176,8 @@ def _parse_override(override: str) -> tuple[str, str, Any]:
             "as in --set search.seed=2"
         )
     try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+        parsed = parse_toml(f"value = {text}")
+    except ValueError:
         return table, key, text.strip()
     # A line break could smuggle in more keys than the one that was named.
     return table, key, parsed["value"] if len(parsed) == 1 else text
@@ -210,6 +218,13 @@ def _convert(
         word = getattr(getattr(config, table), key)
         if word not in words:
             raise wrong(table, key, _nearest(word, words))
+    workers = config.runner.workers
+    if isinstance(workers, str) and workers != "auto":
+        raise wrong("runner", "workers", 'take a whole number, or "auto"')
+    stage = config.runner.stage
+    if stage not in ("auto", "none") and stage[0] not in "/$":
+        hint = 'take "auto", "none", or a folder, as in "/local" or "$TMPDIR"'
+        raise wrong("runner", "stage", hint)
     return config
 
 
@@ -234,9 +249,10 @@ def _in_plain_words(message: str) -> str:
         "float": "a number",
         "str": "a string in quotes",
         "bool": "true or false",
+        "int | str": 'a whole number or "auto"',  # [runner] workers alone
     }
     expected = message.partition(", got")[0].replace("Expected", "expected")
-    return re.sub(r"`(\w+)`", lambda name: words.get(name[1], name[1]), expected)
+    return re.sub(r"`([\w| ]+)`", lambda name: words.get(name[1], name[1]), expected)
 
 
 def _to_toml(value: object) -> str:

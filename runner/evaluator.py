@@ -1,12 +1,23 @@
 """What a worker does with one genome: the interface between worker and trial."""
 
+import os
+import socket
 from typing import Protocol
 
-from ribosome.runner.messages import Result, Work
+from ribosome.runner.messages import Ready, Result, Work
+
+
+def ready_here() -> Ready:
+    """A worker in this process, without a GPU and without data of its own."""
+    return Ready(socket.gethostname(), os.getpid())
 
 
 class Evaluator(Protocol):
     """Evaluates one genome at a time without blocking its worker."""
+
+    def ready(self) -> Ready:
+        """What the master is told of this worker; `ready_here` where nothing is special."""
+        ...
 
     def start(self, work: Work) -> None:
         """Begin a trial. Never raises for a bad genome: that is a result."""

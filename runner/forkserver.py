@@ -29,6 +29,7 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from ribosome.runner import huge_pages, processes
 from ribosome.runner.spare import Preloaded, Spare
@@ -55,10 +56,14 @@ def main() -> None:
     processes.die_with_parent(signal.SIGTERM)
     processes.become_subreaper()
     processes.name_process(NAME)
+    # Where memory runs out, the kernel shall take a trainer, which inherits this and is
+    # larger than we are, and not the worker.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
     preloaded: Preloaded | None = None
     if given.preload:
         module = importlib.import_module(given.preload)
-        preloaded = Preloaded(module.serve, getattr(module, "rehearse", lambda: None))
+        preloaded = Preloaded(module.serve, getattr(module, "rehearse", None))
     # What the import made never dies: a child's collector need not copy its pages.
     gc.collect()
     gc.freeze()
@@ -116,21 +121,28 @@ def _run(
     news: socket.socket,
 ) -> Spare | None:
     """One trial, from the hand-over to the report of its end; returns the next spare."""
+    since = processes.mark()
     # A spare may have been killed while it waited, or there was no room for one.
-    if spare is None or not spare.take(request.line, request.log):
+    if spare is None or not _hand_over(request, spare):
         spare = _fork(preloaded)
-        if spare is None or not spare.take(request.line, request.log):
+        if spare is None or not _hand_over(request, spare):
             os.write(request.log, b"cannot start a trainer: fork failed\n")
             os.close(request.log)
             _say(request.handle, {"exit": 1, "peak": 0})
             return None
     os.close(request.log)
-    _say(request.handle, {"pid": spare.pid})
     following = _fork(preloaded)
     status, peak = _await_end(spare.pid, request.handle, news)
-    processes.kill_descendants(but=following.pid if following else None)
+    but = following.pid if following else None
+    processes.kill_descendants(but=but, since=since)
     _say(request.handle, {"exit": status, "peak": peak})
     return following
+
+
+def _hand_over(request: Request, spare: Spare) -> bool:
+    # Told first: who ends a trial that runs must know that there is one to wait for.
+    _say(request.handle, {"pid": spare.pid})
+    return spare.take(request.line, request.log)
 
 
 def _fork(preloaded: Preloaded | None) -> Spare | None:

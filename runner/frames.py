@@ -5,6 +5,11 @@ import struct
 
 _LENGTH = struct.Struct("<I")
 _CHUNK = 1 << 16
+_CHUNKS = 64
+"""Of one reading: who sends without an end does not keep its reader from others."""
+
+LONGEST = 1 << 26
+"""Bytes of a message. A report has some hundred."""
 
 
 def frame(data: bytes) -> bytes:
@@ -18,12 +23,14 @@ class Frames:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._buffer = bytearray()
+        self.refused = ""
+        """Why nothing more is read; empty while the stream is in order."""
 
     def read(self) -> tuple[list[bytes], bool]:
-        """The whole messages that are there, and whether the other side has closed."""
+        """The whole messages that are there, and whether there will be no more."""
         closed = False
         try:
-            while not closed:
+            for _ in range(_CHUNKS):
                 chunk = self._connection.recv(_CHUNK)
                 self._buffer += chunk
                 closed = not chunk
@@ -33,7 +40,8 @@ class Frames:
             pass
         except ConnectionError:
             closed = True
-        return self._cut(), closed
+        messages = self._cut()
+        return messages, closed or bool(self.refused)
 
     def _cut(self) -> list[bytes]:
         messages: list[bytes] = []
@@ -41,7 +49,9 @@ class Frames:
         while len(buffer) - start >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(buffer, start)
             end = start + _LENGTH.size + length
-            if len(buffer) < end:
+            if length > LONGEST:
+                self.refused = f"it began a message of {length} bytes"
+            if self.refused or len(buffer) < end:
                 break
             messages.append(bytes(buffer[start + _LENGTH.size : end]))
             start = end

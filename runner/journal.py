@@ -6,35 +6,68 @@ are the run: a strategy that is fed them again, and given the state of its rando
 goes on as if nothing had happened. That state stands beside the last proposal of each
 commit: a row of its own would cost a third of the commit.
 
-A write-ahead log, because readers must never hold up the master, and because it is the
-fastest mode that survives a power cut undamaged: 46 us for the commit of one result, against
-80 us (persist) to 117 us (delete) for a rollback journal that is never synchronised, and
-0.8 ms and more for one that is. The kill of a process loses nothing in any of these modes.
+On a disk of this machine it is kept with a write-ahead log, because readers must never hold
+up the master, and because it is the fastest mode that survives a power cut undamaged: 46 us
+for the commit of one result, against 0.8 ms and more for a rollback journal. The kill of a
+process loses nothing in either.
+
+On a file system that other nodes share it is a rollback journal: a write-ahead log needs
+memory that reader and writer share. PERSIST, so that a commit makes and removes no file: the
+server of names is what such file systems are slowest at. Synchronised in full, because the
+node that dies may leave its writes in any order; a commit of some ms holds all results that
+came meanwhile. See https://sqlite.org/wal.html and https://sqlite.org/lockingv3.html.
 """
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from heapq import merge
+from operator import itemgetter
 from pathlib import Path
 
 import msgspec
 
 from ribosome.genome.errors import RunError
-from ribosome.runner.config import Config
+from ribosome.runner.filesystems import is_shared
 from ribosome.runner.lock import FolderLock
 from ribosome.runner.messages import Result
+from ribosome.runner.records import (
+    Record,
+    WorkerRecord,
+    count_endings,
+    iter_trials,
+    ordered,
+    read_best,
+    read_config,
+    read_trials,
+    read_workers,
+)
 from ribosome.runner.schema import (
     FILE,
+    PATIENCE_S,
     TABLES,
     VERSION,
-    config_of,
+    WORKERS,
     connect,
     damaged,
+    held,
     read_meta,
     transaction,
 )
+
+__all__ = [
+    "FILE",
+    "Journal",
+    "Record",
+    "WorkerRecord",
+    "count_endings",
+    "iter_trials",
+    "read_best",
+    "read_config",
+    "read_trials",
+    "read_workers",
+]
 
 _PROPOSE = (
     "INSERT INTO trials (trial, asked, genome, phase, generation, parents, proposed_at, "
@@ -46,46 +79,24 @@ _FINISH = (
     "batches_per_s = ?, flops_per_batch = ?, parameters = ?, seconds = ?, started_at = ?, "
     "finished_at = ?, message = ? WHERE trial = ?"
 )
+_JOIN = "INSERT INTO workers VALUES (?, ?, ?, ?, ?, ?)"
 _NOTE = "REPLACE INTO meta VALUES (?, ?)"
 
+_CLOSE_S = 2.0
+"""How long the end of a run waits for readers, in order to leave one file."""
+
 _encode_parents = msgspec.json.Encoder().encode
-_decode_parents = msgspec.json.Decoder(tuple[int, ...]).decode
-
-
-class Record(msgspec.Struct, frozen=True):
-    """One trial as the journal has it; ``ending`` is None until it has ended.
-
-    Times are seconds since the epoch, ``parents`` are trial numbers, ``generation`` is 0
-    for a random draw, ``worker`` counts from 1, and a missing value is None.
-    """
-
-    trial: int
-    genome: str
-    phase: str
-    ending: str | None
-    fitness: float | None
-    loss: float | None
-    batches_per_s: float | None
-    flops_per_batch: float | None
-    parameters: int | None
-    seconds: float | None
-    worker: int | None
-    generation: int
-    parents: tuple[int, ...]
-    proposed_at: float
-    started_at: float | None
-    finished_at: float | None
-    message: str | None
 
 
 class Journal:
     """The writer's side. What is noted is kept once `commit` has returned.
 
-    ``meta`` are the facts of the run, empty in a new journal. Raises RunError if another
-    master has the folder, or if a newer Ribosome wrote the file.
+    ``meta`` are the facts of the run, empty in a new journal. ``mode`` is wal, rollback, or
+    auto, for what the folder's file system needs. Raises RunError if another master has the
+    folder, or if a newer Ribosome wrote the file.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, mode: str = "auto") -> None:
         self._path = folder / FILE
         self._lock = FolderLock(folder)
         try:
@@ -94,10 +105,21 @@ class Journal:
             self._lock.release()
             raise
         try:
+            rollback = mode == "rollback" or (mode == "auto" and is_shared(folder))
+            if rollback:
+                # Before the first look: a write-ahead log from a disk that was not shared
+                # is then taken in without the memory that it would need.
+                self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self.meta = read_meta(self._database, self._path)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.execute("PRAGMA wal_autocheckpoint = 10000")
+            if rollback:
+                self._keep_by("persist", patience=PATIENCE_S)
+                self._database.execute("PRAGMA locking_mode = NORMAL")
+                self._database.execute("SELECT 1 FROM sqlite_master").fetchone()
+                self._database.execute("PRAGMA synchronous = FULL")
+            else:
+                self._keep_by("wal", patience=PATIENCE_S)
+                self._database.execute("PRAGMA synchronous = NORMAL")
+                self._database.execute("PRAGMA wal_autocheckpoint = 10000")
             self._step = self._last_step() if self.meta else 0
             self._file = self._path.stat()
         except BaseException as error:
@@ -109,6 +131,7 @@ class Journal:
         self._proposed: list[tuple[object, ...]] = []
         self._started: dict[int, tuple[int, float]] = {}
         self._finished: list[tuple[object, ...]] = []
+        self._joined: list[tuple[object, ...]] = []
 
     def create(self, **meta: str) -> None:
         """Make the tables and note the facts of the run, in one transaction."""
@@ -123,6 +146,28 @@ class Journal:
         self.meta.update(meta)
         with transaction(self._database, self._path):
             self._database.executemany(_NOTE, list(meta.items()))
+
+    def upgrade(self) -> None:
+        """Bring an older journal up to this version, in one transaction."""
+        if int(self.meta["schema"]) >= VERSION:
+            return
+        with transaction(self._database, self._path):
+            self._database.execute(WORKERS)
+            self._database.execute(_NOTE, ("schema", str(VERSION)))
+        self.meta["schema"] = str(VERSION)
+
+    def worker(
+        self,
+        worker: int,
+        *,
+        host: str,
+        pid: int,
+        gpu: str | None,
+        bytes_read: int,
+        at: float,
+    ) -> None:
+        """Note that a worker is ready to work: a line for each time that it joins."""
+        self._joined.append((worker, host, pid, gpu, bytes_read, at))
 
     def propose(
         self,
@@ -181,7 +226,7 @@ class Journal:
         ``random_state`` gives the state of the strategy's random numbers after the last
         proposal that was noted.
         """
-        if not (self._proposed or self._started or self._finished):
+        if not (self._proposed or self._started or self._finished or self._joined):
             return
         database = self._database
         with transaction(database, self._path):
@@ -195,6 +240,9 @@ class Journal:
                 )
             if self._finished:
                 database.executemany(_FINISH, self._finished)
+            if self._joined:
+                database.executemany(_JOIN, self._joined)
+        self._joined.clear()
         self._proposed.clear()
         self._started.clear()
         self._finished.clear()
@@ -217,9 +265,15 @@ class Journal:
 
     def replay(self) -> Iterator[tuple[str, Record]]:
         """The run so far: ("asked" or "told", the trial as it is now), in order."""
-        asked = _ordered(self._database, "asked")
-        told = _ordered(self._database, "told")
-        for _, what, record in merge(asked, told, key=lambda step: step[0]):
+        database, path = self._database, self._path
+        asked = ordered(database, path, "asked")
+        told = ordered(database, path, "told")
+        steps = merge(
+            ((step, "asked", record) for step, record in asked),
+            ((step, "told", record) for step, record in told),
+            key=itemgetter(0),
+        )
+        for _, what, record in steps:
             yield what, record
 
     def random_state(self) -> str | None:
@@ -231,69 +285,45 @@ class Journal:
         return row[0] if row else None
 
     def close(self) -> None:
-        """Leave one file behind, without a log beside it, and let the folder go."""
-        with suppress(sqlite3.OperationalError):  # a reader is at work: it stays a log
-            self._database.execute("PRAGMA busy_timeout = 0")
-            self._database.execute("PRAGMA journal_mode = DELETE")
-        self._database.close()
-        self._lock.release()
+        """Leave one file behind, without a log beside it, and let the folder go.
+
+        A reader that does not let go of the file keeps its log there, which loses nothing.
+        """
+        try:
+            self._keep_by("delete", patience=_CLOSE_S)
+        except RunError:
+            pass
+        finally:
+            self._database.close()
+            self._lock.release()
+
+    def _keep_by(self, mode: str, *, patience: float) -> None:
+        """Change SQLite's journal mode; waits for readers, at most ``patience`` seconds.
+
+        SQLite itself does not wait here. Raises RunError.
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                (now,) = self._database.execute(
+                    f"PRAGMA journal_mode = {mode}"
+                ).fetchone()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise damaged(self._path, error) from None
+                if time.monotonic() > deadline:
+                    raise held(self._path) from None
+                time.sleep(0.005)
+                continue
+            if now != mode:
+                raise RunError(
+                    f"{self._path}: this file system cannot hold a write-ahead log; "
+                    'set runner.journal = "rollback"'
+                )
+            return
 
     def _last_step(self) -> int:
         (step,) = self._database.execute(
             "SELECT max(max(asked), coalesce(max(told), 0)) FROM trials"
         ).fetchone()
         return int(step or 0)
-
-
-def read_config(folder: str | Path) -> Config:
-    """The config that a run began with. Raises RunError where there is none."""
-    return config_of(_meta_of(folder), Path(folder) / FILE)
-
-
-def read_trials(folder: str | Path) -> list[Record]:
-    """Every trial of a run, by number; also while a master writes.
-
-    Raises RunError if there is no run, or one of a newer version.
-    """
-    _meta_of(folder)
-    database = connect(Path(folder) / FILE, "ro")
-    try:
-        return [record for _, _, record in _ordered(database, "trial")]
-    finally:
-        database.close()
-
-
-def _meta_of(folder: str | Path) -> dict[str, str]:
-    path = Path(folder) / FILE
-    if not path.is_file():
-        raise RunError(
-            f"{folder}: no run is here; start one with "
-            f"`ribosome search CONFIG -o {folder}`"
-        )
-    database = connect(path, "ro")
-    try:
-        meta = read_meta(database, path)
-    finally:
-        database.close()
-    if not meta:
-        raise RunError(f"{folder}: the run here has not begun yet; try again later")
-    return meta
-
-
-def _ordered(
-    database: sqlite3.Connection, column: str
-) -> Iterator[tuple[int, str, Record]]:
-    """The trials that have a value in an order column, by it: (value, column, trial)."""
-    columns = ", ".join(Record.__struct_fields__)
-    parents = Record.__struct_fields__.index("parents")
-    try:
-        rows = database.execute(
-            f"SELECT {column}, {columns} FROM trials WHERE {column} IS NOT NULL "
-            f"ORDER BY {column}"
-        )
-        for step, *values in rows:
-            values[parents] = _decode_parents(values[parents])
-            yield step, column, Record(*values)
-    except (sqlite3.Error, msgspec.MsgspecError) as error:
-        (_, _, path) = database.execute("PRAGMA database_list").fetchone()
-        raise damaged(Path(path), error) from None

@@ -4,6 +4,7 @@ Nothing here imports mpi4py: that initialises MPI, and whether to do so is the q
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from ribosome.genome.errors import RunError
 
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "JSM_NAMESPACE_SIZE")
 _RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "JSM_NAMESPACE_RANK")
+_FIRST_WITH_ULFM = 5
 
 
 def launched_ranks(environment: Mapping[str, str] = os.environ) -> int:
@@ -33,6 +35,11 @@ def launched_rank(environment: Mapping[str, str] = os.environ) -> int:
         if environment.get(name, "").isdecimal():
             return int(environment[name])
     return 0
+
+
+def survives_death(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the MPI that launched this process goes on when a rank is killed (ULFM)."""
+    return environment.get("OMPI_MCA_mpi_ft_enable", "") in ("1", "true")
 
 
 def find_mpiexec() -> str:
@@ -60,7 +67,19 @@ def _options(mpiexec: str) -> list[str]:
     version = subprocess.run(
         [mpiexec, "--version"], capture_output=True, text=True, check=False
     ).stdout
+    return options_of(version)
+
+
+def options_of(version: str) -> list[str]:
+    """What an mpiexec with this text of `mpiexec --version` needs to be told.
+
+    Open MPI refuses more ranks than cores, and root; from version 5 on it goes on without a
+    rank that was killed, if asked to.
+    """
     if "Open MPI" not in version and "OpenRTE" not in version:
         return []
     options = ["--oversubscribe", "--bind-to", "none"]
+    found = re.search(r"\(Open MPI\) (\d+)", version)
+    if found and int(found[1]) >= _FIRST_WITH_ULFM:
+        options += ["--with-ft", "ulfm"]
     return ["--allow-run-as-root", *options] if os.geteuid() == 0 else options

@@ -15,7 +15,9 @@ import time
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
+from ribosome.backends.nofollow import open_file
 from ribosome.genome.errors import RunError
 from ribosome.runner.frames import Frames, frame
 from ribosome.runner.transport import Event, Joined, Lost, Message
@@ -81,6 +83,14 @@ class LocalTransport:
         with suppress(ValueError):
             self._due.remove(worker)
 
+    def locate(self, worker: int, host: str, pid: int) -> None:
+        """Nothing new: the workers are children of this process."""
+
+    def abandon(self, worker: int) -> bool:
+        """End a worker that is silent: another takes its place."""
+        self.kill(worker)
+        return True
+
     def kill(self, worker: int) -> None:
         """End a worker that does not end by itself."""
         if worker in self._children:
@@ -103,13 +113,16 @@ class LocalTransport:
             child.spoke = True
             self._stillborn = 0
             events.extend(Message(worker, data) for data in messages)
+        if child.frames.refused:
+            child.process.kill()
         if closed:
             self._bury(worker, child, events)
 
     def _bury(self, worker: int, child: "_Child", events: list[Event]) -> None:
         self._selector.unregister(child.connection)
         child.connection.close()
-        reason = child.wait(_GRACE_S)
+        reason = child.frames.refused or child.wait(_GRACE_S)
+        child.wait(_GRACE_S)
         del self._children[worker]
         events.append(Lost(worker, reason))
         if worker in self._retired:
@@ -138,22 +151,16 @@ class _Child:
     """One worker process and the master's end of its socket pair."""
 
     def __init__(self, log: Path) -> None:
-        self.connection, theirs = socket.socketpair()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        with os.fdopen(open_file(log, flags), "ab") as output:
+            self.connection, theirs = socket.socketpair()
+            with theirs:
+                self.process = _started(theirs.fileno(), output)
         self.connection.setblocking(False)
         self.frames = Frames(self.connection)
         self.outbox = bytearray()
         self.spoke = False
         self.mask = 0
-        module = [sys.executable, "-P", "-m", "ribosome.runner.worker_main"]
-        with theirs, log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [*module, f"--fd={theirs.fileno()}", f"--parent={os.getpid()}"],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
 
     def flush(self) -> None:
         """Send what the socket takes; a closed one shows when it is read."""
@@ -175,3 +182,16 @@ class _Child:
         if code < 0:
             return f"killed by signal {-code}"
         return f"exit code {code}"
+
+
+def _started(number: int, output: IO[bytes]) -> "subprocess.Popen[bytes]":
+    """A worker process at the other end of a socket."""
+    module = [sys.executable, "-P", "-m", "ribosome.runner.worker_main"]
+    return subprocess.Popen(
+        [*module, f"--fd={number}", f"--parent={os.getpid()}"],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        pass_fds=[number],
+        start_new_session=True,
+    )

@@ -1,36 +1,49 @@
-"""One master per run folder, held by a lock that the kernel drops with the process."""
+"""One master per run folder, held by a lock that the kernel drops with the process.
+
+A lock on a range of bytes, of an open file (fcntl(2), "open file description locks"): the one
+kind that NFS, Lustre and GPFS pass on to all of their nodes as it is. SQLite's own locks are
+of ranges as well, so that where this one cannot be had, the journal could not be kept either:
+hence an error, and no lock file instead, which a killed master would leave behind.
+"""
 
 import fcntl
 import os
 import socket
+import struct
+import time
 from contextlib import suppress
 from pathlib import Path
 
+from ribosome.backends.nofollow import open_file
 from ribosome.genome.errors import RunError
+from ribosome.genome.harmless import harmless
 
 LOCK = "lock"
+
+# struct flock: l_type, l_whence, l_start, l_len (0: to the end), l_pid (0, as it must be).
+_WHOLE_FILE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 class FolderLock:
     """Holds a run folder for this process, until `release` or the process's end.
 
-    Raises RunError, with host and pid of the holder, if another master has the folder.
+    Raises RunError, with host, pid and time of the holder, if another master has the folder.
     A killed holder leaves no lock behind: it is the kernel's, not the file's.
     """
 
     def __init__(self, folder: Path) -> None:
         path = folder / LOCK
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._file = open_file(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise RunError(
                 f"{path}: cannot be opened: {error.strerror}; a search must be able to "
                 "write to its folder"
             ) from None
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(self._file, 1000, 0).decode(errors="replace").strip()
+            fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, _WHOLE_FILE)
+        except (BlockingIOError, PermissionError):  # fcntl(2) allows both
+            holder = harmless(os.pread(self._file, 300, 0).decode(errors="replace"))
             os.close(self._file)
             raise RunError(
                 f"{folder}: another search is writing here ({holder or 'just started'}); "
@@ -39,14 +52,18 @@ class FolderLock:
         except OSError as error:
             os.close(self._file)
             raise RunError(
-                f"{folder}: this file system cannot lock files ({error.strerror}); "
-                "take a folder on another one"
+                f"{folder}: this file system cannot lock files ({error.strerror}), and no "
+                "journal is safe without; take a folder on another one, or have this one "
+                "mounted with locks (Lustre: -o flock)"
             ) from None
-        holder = f"host {socket.gethostname()}, pid {os.getpid()}\n"
+        since = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        holder = f"host {socket.gethostname()}, pid {os.getpid()}, since {since}"
         with suppress(OSError):  # a full disk: the journal will say so
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, holder.encode(), 0)
 
     def release(self) -> None:
         """Let another master have the folder."""
+        with suppress(OSError):
+            os.ftruncate(self._file, 0)
         os.close(self._file)

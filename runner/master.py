@@ -6,44 +6,61 @@ journal, should the master be killed.
 """
 
 import shlex
-import shutil
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
 from ribosome.genome.errors import RunError
 from ribosome.runner.clock import Clock, SystemClock
+from ribosome.runner.gpus import Gpu
+from ribosome.runner.heartbeats import Heartbeats
 from ribosome.runner.journal import Journal
 from ribosome.runner.messages import (
+    Forget,
+    Ready,
     Report,
     Result,
     Setup,
     Started,
     Stop,
     Work,
-    decode_report,
     encode,
+    read_report,
 )
 from ribosome.runner.observer import Interrupted, Observer
 from ribosome.runner.proposer import Candidate, Proposer
+from ribosome.runner.quarantine import Quarantine
 from ribosome.runner.queues import Handed, Queues
 from ribosome.runner.signals import StopRequest
 from ribosome.runner.tally import Tally
 from ribosome.runner.transport import Joined, Lost, Message, Transport
+from ribosome.runner.trial_folders import TrialFolders
 
 _TURN_S = 0.2
 _UPDATE_S = 0.25
 _GRACE_S = 10.0
 
+_PATIENCE = 10
+"""Limits of silence that a run waits while every worker is silent, before it gives up."""
+
+_START_S = 3600.0
+"""The longest that a run waits for its first worker: data may have to be copied to it."""
+
 
 class Master:
     """Runs a search to its end.
 
-    ``setup`` is what every worker is told, but for its number; ``backlog`` are proposals
-    without a result. Of the folders of trials that did not fail only the best one's stays,
-    if ``keep`` is "best" (config.runner.keep_trials). ``clock`` is the machine's own.
+    ``setup`` is what every worker is told, but for its number and its GPU of ``gpus``;
+    ``backlog`` are proposals without a result. Of the folders of trials that did not fail
+    only the best one's stays, if ``keep`` is "best" (config.runner.keep_trials). A worker
+    gets no more work after ``quarantine`` failures in a row (`ribosome.runner.quarantine`).
+    ``clock`` is the machine's own.
+
+    A worker that was silent for ``setup.heartbeat_s`` is taken for lost. If it could not be
+    ended, it is welcome when it speaks again; its answers count where no other was first.
     """
 
     def __init__(
@@ -57,6 +74,8 @@ class Master:
         observer: Observer,
         setup: Setup,
         keep: str = "best",
+        quarantine: int = 0,
+        gpus: Mapping[int, Gpu] = MappingProxyType({}),
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
@@ -68,12 +87,25 @@ class Master:
         self._observer = observer
         self._setup = setup
         self._keep = keep
+        self._gpus = gpus
+        self._heartbeats = Heartbeats(setup.heartbeat_s)
+        self._quarantine = Quarantine(quarantine)
+        self._folders = TrialFolders(Path(setup.folder, "trials"))
         self._outbox: list[tuple[int, bytes]] = []
-        self._superseded: list[int] = []
         self._returning: set[int] = set()
+        self._silent: set[int] = set()
+        self._free: list[int] = []
+        self._hosts: dict[int, str] = {}
+        self._warned: set[str] = set()
+        self._dropped = 0
         self._last_words = ""
         self._dismissing = False
-        self._updated = self._clock.monotonic()
+        self._now = self._heard = self._updated = self._clock.monotonic()
+
+    @property
+    def dropped(self) -> int:
+        """The number of answers that came too late, twice, or without a question."""
+        return self._dropped
 
     def run(self) -> None:
         """Run until every evaluation has its result, then let the workers go.
@@ -104,62 +136,160 @@ class Master:
         for worker, data in self._outbox:
             self._transport.send(worker, data)
         self._outbox.clear()
-        self._remove_superseded()
-        if not (self._queues.workers or self._returning):
-            raise RunError(f"no worker is left: {self._last_words}")
-        if self._clock.monotonic() - self._updated >= _UPDATE_S:
+        self._folders.tidy()
+        if not (len(self._queues) or self._returning):
+            self._wait_for_the_silent()
+        if not self._hosts and self._now - self._heard > _START_S:
+            raise RunError(
+                f"no worker has begun within {_START_S:g} s: look at the machine, then go on "
+                "with --resume"
+            )
+        if self._now - self._updated >= _UPDATE_S:
             self._update()
 
     def _take_in(self, timeout: float) -> None:
-        newcomers: list[int] = []
-        for event in self._transport.poll(timeout):
+        events = self._transport.poll(timeout)
+        self._now = self._clock.monotonic()
+        for event in events:
             match event:
                 case Message(worker, data):
-                    self._hear(worker, decode_report(data))
+                    self._hear(worker, read_report(worker, data))
                 case Joined(worker):
                     self._welcome(worker)
-                    newcomers.append(worker)
-                case Lost(worker, reason):
-                    self._lose(worker, reason)
-        self._deal(newcomers)
+                case Lost(worker, reason, returns):
+                    self._lose(worker, reason, returns=returns)
+        for worker in self._heartbeats.silent(self._now):
+            self._miss(worker)
+        self._deal()
 
     def _welcome(self, worker: int) -> None:
         self._returning.discard(worker)
+        self._quarantine.forget(worker)
         self._queues.join(worker)
         if self._dismissing:
-            self._transport.retire(worker)
-            self._transport.send(worker, encode(Stop(now=True)))
+            self._dismiss(worker)
             return
-        setup = msgspec.structs.replace(self._setup, worker=worker)
+        gpu = self._gpus.get(worker)
+        setup = msgspec.structs.replace(self._setup, worker=worker, gpu=gpu)
         self._outbox.append((worker, encode(setup)))
 
     def _hear(self, worker: int, report: Report) -> None:
-        if not report.events:
-            self._queues.settle(worker)
+        self._heartbeats.hear(worker, self._now)
+        if worker in self._silent:
+            self._welcome_back(worker)
         for event in report.events:
             if isinstance(event, Started):
-                self._journal.start(event.trial, worker, event.at)
+                if self._queues.holds(worker, event.trial):
+                    self._journal.start(event.trial, worker, event.at)
             elif isinstance(event, Result):
-                handed = self._queues.take(worker, event.trial)
-                if handed is not None:
-                    self._record(worker, handed, event)
-                    self._hand_out(worker)
+                self._take_result(worker, event)
+            elif isinstance(event, Ready):
+                self._begin(worker, event)
             elif worker in self._queues:
-                self._transport.retire(worker)
+                (self._dismiss if event.broken else self._transport.retire)(worker)
                 self._give_back(worker, event.reason)
 
-    def _lose(self, worker: int, reason: str) -> None:
-        if worker in self._queues:
-            if not self._dismissing:
-                self._returning.add(worker)
-            self._give_back(worker, f"worker {worker} was lost: {reason}")
+    def _begin(self, worker: int, ready: Ready) -> None:
+        """A worker is ready: its silence counts from now on, and it gets work."""
+        if worker not in self._queues:
+            return
+        self._hosts[worker] = ready.host
+        self._transport.locate(worker, ready.host, ready.pid)
+        self._journal.worker(
+            worker,
+            host=ready.host,
+            pid=ready.pid,
+            gpu=ready.gpu,
+            bytes_read=ready.bytes_read,
+            at=self._clock.time(),
+        )
+        self._warn_once(ready.warning)
+        self._heartbeats.begin(worker, self._now)
+        self._queues.begin(worker)
+        self._free.append(worker)
 
-    def _give_back(self, worker: int, reason: str) -> None:
+    def _take_result(self, worker: int, result: Result) -> None:
+        handed = self._queues.take(worker, result.trial)
+        if handed is None:
+            self._drop(worker, result.trial)
+            return
+        self._record(worker, handed, result)
+        if self._quarantine.bars(worker, result.ending, handed.trial.text):
+            self._bar(worker, result)
+        elif worker in self._queues and not self._dismissing:
+            self._hand_out(worker)
+
+    def _drop(self, worker: int, trial: int) -> None:
+        """An answer too many: the first has counted."""
+        self._dropped += 1
+        handed = self._queues.drop(worker, trial)
+        if handed is not None:
+            self._folders.remove_copy(trial, handed.copy)
+        if self._dropped == 1:
+            self._observer.warn(
+                f"{self._place(worker)} answered trial {trial}, which has its result or was "
+                "never given to it: the answer is dropped, as others will be without a word"
+            )
+
+    def _bar(self, worker: int, result: Result) -> None:
+        if worker in self._queues and not self._dismissing:
+            self._dismiss(worker)
+            self._give_back(
+                worker,
+                f"{self._place(worker)} is quarantined: one network after another ended as "
+                f"{result.ending} there while others trained elsewhere; the last said: "
+                f"{result.message or 'nothing'}; look at that machine",
+                charge=False,
+            )
+
+    def _miss(self, worker: int) -> None:
+        """A worker was silent for too long."""
+        reason = (
+            f"{self._place(worker)} has been silent for {self._setup.heartbeat_s:g} s"
+        )
+        if self._transport.abandon(worker):
+            self._observer.warn(f"{reason}: it is ended, and another takes its place")
+        elif worker in self._queues:
+            self._silent.add(worker)
+            self._give_back(worker, f"{reason}: others get its trials", astray=True)
+
+    def _welcome_back(self, worker: int) -> None:
+        """A worker that was given up speaks again: it goes on with what is still wanted."""
+        self._silent.discard(worker)
+        answered = self._queues.come_back(worker)
+        if self._dismissing:
+            self._dismiss(worker)
+            return
+        self._observer.warn(
+            f"{self._place(worker)} speaks again: it gets work as before"
+        )
+        self._heartbeats.begin(worker, self._now)
+        self._outbox += [(worker, encode(Forget(trial))) for trial in answered]
+        self._free.append(worker)
+
+    def _wait_for_the_silent(self) -> None:
+        """Nobody is there: an error, unless those that are only silent may speak again."""
+        patience = _PATIENCE * self._setup.heartbeat_s
+        if not self._silent or self._now - self._heard > patience:
+            raise RunError(f"no worker is left: {self._last_words}")
+
+    def _lose(self, worker: int, reason: str, *, returns: bool) -> None:
+        self._silent.discard(worker)
+        if worker in self._queues:
+            if returns and not self._dismissing:
+                self._returning.add(worker)
+            self._give_back(worker, f"{self._place(worker)} was lost: {reason}")
+
+    def _give_back(
+        self, worker: int, reason: str, *, charge: bool = True, astray: bool = False
+    ) -> None:
         """A worker is gone: others get its trials, but for one that took two along."""
-        hopeless = self._queues.leave(worker)
+        self._heartbeats.end(worker)
+        hopeless = self._queues.leave(worker, charge=charge, astray=astray)
         if self._dismissing:
             return
         self._last_words = reason
+        self._heard = self._now
         self._observer.warn(reason)
         if hopeless is not None:
             lost = Result(
@@ -169,25 +299,40 @@ class Master:
                 message=reason,
             )
             self._record(worker, hopeless, lost)
-        self._deal(self._queues.workers)
+        self._free = self._queues.workers
 
     def _record(self, worker: int, handed: Handed, result: Result) -> None:
         trial, fitness = handed.trial, result.fitness
         self._journal.finish(result, worker)
         self._proposer.tell(trial.number, fitness)
+        if self._queues.was_copied(trial.number):
+            self._settle(handed)
         before = self._tally.best
+        passed: int | None = None
         if self._tally.add(trial.number, result.ending, fitness, trial.text):
-            if before is not None:
-                self._superseded.append(before.trial)
+            passed = before.trial if before is not None else None
         elif fitness is not None and fitness > handed.bar:
-            self._superseded.append(trial.number)
+            passed = trial.number
+        if passed is not None and self._keep == "best":
+            self._folders.remove(passed)
 
-    def _deal(self, workers: Sequence[int]) -> None:
-        """Give each of the workers something to do before any gets one to queue."""
+    def _settle(self, handed: Handed) -> None:
+        """A trial that several workers had has its result: the others may stop."""
+        number = handed.trial.number
+        rivals, copies = self._queues.settle(number)
+        others = [copy for copy in range(copies + 1) if copy != handed.copy]
+        self._folders.settle(number, handed.copy, others=others, contested=bool(rivals))
+        here = [rival for rival in rivals if rival in self._queues]
+        self._outbox += [(rival, encode(Forget(number))) for rival in here]
+        self._free += here
+
+    def _deal(self) -> None:
+        """Give each free worker something to do before any gets one to queue."""
         for depth in (1, 2):
-            for worker in workers:
+            for worker in self._free:
                 if worker in self._queues and not self._dismissing:
                     self._hand_out(worker, depth=depth)
+        self._free = []
 
     def _hand_out(self, worker: int, *, depth: int = 2) -> None:
         for handed in self._queues.fill(worker, self._tally.bar, depth=depth):
@@ -200,30 +345,34 @@ class Master:
                     parents=trial.parents,
                     at=self._clock.time(),
                 )
-            work = Work(trial.number, trial.genome, trial.seed, handed.bar)
+            work = Work(trial.number, trial.genome, trial.seed, handed.bar, handed.copy)
             self._outbox.append((worker, encode(work)))
 
-    def _remove_superseded(self) -> None:
-        if self._keep == "best":
-            for number in self._superseded:
-                folder = Path(self._setup.folder, "trials", str(number))
-                shutil.rmtree(folder, ignore_errors=True)
-        self._superseded.clear()
+    def _warn_once(self, text: str) -> None:
+        if text and text not in self._warned:
+            self._warned.add(text)
+            self._observer.warn(text)
+
+    def _place(self, worker: int) -> str:
+        """A worker by its number, and its machine if that is known."""
+        host = self._hosts.get(worker)
+        return f"worker {worker} on {host}" if host else f"worker {worker}"
 
     def _update(self) -> None:
         self._updated = self._clock.monotonic()
         self._journal.check_in_place()
         self._observer.update(
-            self._tally.status(
-                running=self._queues.running, workers=len(self._queues.workers)
-            )
+            self._tally.status(running=self._queues.running, workers=len(self._queues))
         )
+
+    def _dismiss(self, worker: int, *, now: bool = True) -> None:
+        self._transport.retire(worker)
+        self._transport.send(worker, encode(Stop(now=now)))
 
     def _tell_to_stop(self, *, now: bool) -> None:
         self._dismissing = True
         for worker in self._queues.workers:
-            self._transport.retire(worker)
-            self._transport.send(worker, encode(Stop(now=now)))
+            self._dismiss(worker, now=now)
 
     def _see_off(self, request: StopRequest) -> None:
         """Take in the last results until all workers have left, or by force.
@@ -233,14 +382,14 @@ class Master:
         """
         deadline = self._clock.monotonic() + _GRACE_S
         asked_before = request.count
-        while self._queues.workers and self._clock.monotonic() < deadline:
+        while len(self._queues) and self._clock.monotonic() < deadline:
             self._take_in(_TURN_S)
             self._journal.commit(self._proposer.random_state)
             if request.count > asked_before:
                 break
         for worker in self._queues.workers:
             self._transport.kill(worker)
-        self._remove_superseded()
+        self._folders.tidy(end=True)
 
     def _farewell(self) -> str:
         folder = self._setup.folder

@@ -2,7 +2,7 @@
 
 Master to worker: one `Setup`, then `Work` as it is handed out, `Stop` at the end.
 Worker to master: `Report`, with everything that happened since the last one; the first
-is empty and says "I am here", the last one ends in `Left`.
+begins with `Ready`, the last one ends in `Left`, and an empty one is a heartbeat.
 """
 
 from math import isfinite
@@ -10,6 +10,8 @@ from math import isfinite
 import msgspec
 
 from ribosome.backends.base import Ending
+from ribosome.runner.bounds import Amount, Number, Share, Size
+from ribosome.runner.gpus import Gpu
 
 
 class Setup(msgspec.Struct, frozen=True, tag="setup"):
@@ -19,6 +21,8 @@ class Setup(msgspec.Struct, frozen=True, tag="setup"):
     folder: str  # the run folder, absolute
     worker: int  # this worker's number, from 1
     evaluator: str = "trial"  # what makes a Result of Work, see runner.worker
+    gpu: Gpu | None = None  # the one that its trainers use
+    heartbeat_s: float = 0.0  # a worker silent for longer is taken for lost; 0: none is
 
 
 class Work(msgspec.Struct, frozen=True, tag="work"):
@@ -26,12 +30,32 @@ class Work(msgspec.Struct, frozen=True, tag="work"):
 
     The worker keeps the trial's folder if the trial fails or its fitness is above
     ``keep_above``, the best so far; else it removes it, unless the config keeps all.
+
+    ``copy`` counts how often the trial was handed out before. Whoever had it then may still
+    be at it, so that every copy has a folder of its own.
     """
 
     trial: int
     genome: bytes
     seed: int
     keep_above: float = -1.0
+    copy: int = 0
+
+    @property
+    def folder_name(self) -> str:
+        """The name of this copy's folder in the run's folder of trials."""
+        return folder_name(self.trial, self.copy)
+
+
+def folder_name(trial: int, copy: int) -> str:
+    """The name of the folder in which a copy of a trial runs; the first has the number's."""
+    return f"{trial}.{copy}" if copy else str(trial)
+
+
+class Forget(msgspec.Struct, frozen=True, tag="forget"):
+    """A trial has its result from elsewhere: what is here of it ends, and is not told."""
+
+    trial: int
 
 
 class Stop(msgspec.Struct, frozen=True, tag="stop"):
@@ -40,11 +64,28 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     now: bool = False
 
 
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """A worker can take work: where it runs, and what it has made ready for its trials.
+
+    ``gpu`` is the GPU that its trainers see, for people to read; None for none.
+    ``staged`` is the node's own copy of the data, empty if trainers read the source, and
+    ``bytes_read`` what this worker read of the source to make it. ``warning`` is something
+    that the run survives, in one line.
+    """
+
+    host: str
+    pid: Number
+    gpu: str | None = None
+    staged: str = ""
+    bytes_read: Size = 0
+    warning: str = ""
+
+
 class Started(msgspec.Struct, frozen=True, tag="started"):
     """A trial began, in seconds since the epoch."""
 
-    trial: int
-    at: float
+    trial: Number
+    at: Amount
 
 
 class Result(msgspec.Struct, frozen=True, tag="result"):
@@ -55,35 +96,61 @@ class Result(msgspec.Struct, frozen=True, tag="result"):
     two, forward and backward; ``message`` is what to show of a failure.
     """
 
-    trial: int
+    trial: Number
     ending: Ending
-    fitness: float | None = None
-    loss: float | None = None
-    batches_per_s: float | None = None
-    flops_per_batch: float | None = None
-    parameters: int | None = None
-    seconds: float = 0.0
-    started_at: float = 0.0
-    finished_at: float = 0.0
+    fitness: Share | None = None
+    loss: Amount | None = None
+    batches_per_s: Amount | None = None
+    flops_per_batch: Amount | None = None
+    parameters: Size | None = None
+    seconds: Amount = 0.0
+    started_at: Amount = 0.0
+    finished_at: Amount = 0.0
     message: str = ""
 
 
 class Left(msgspec.Struct, frozen=True, tag="left"):
-    """The worker has ended: after a Stop, or of itself, and then ``reason`` says why."""
+    """The worker has ended: after a Stop, or of itself, and then ``reason`` says why.
+
+    ``broken`` is the master's own word, for a worker that is there and sends no reports.
+    """
 
     reason: str = ""
+    broken: bool = False
 
 
 class Report(msgspec.Struct, frozen=True, tag="report"):
-    """What happened on a worker since its last report."""
+    """What happened on a worker since its last report; nothing in a heartbeat."""
 
-    events: tuple[Started | Result | Left, ...] = ()
+    events: tuple[Ready | Started | Result | Left, ...] = ()
 
 
-ToWorker = Setup | Work | Stop
+ToWorker = Setup | Work | Forget | Stop
 encode = msgspec.msgpack.Encoder().encode
 decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode
 decode_report = msgspec.msgpack.Decoder(Report).decode
+
+
+def read_report(worker: int, data: bytes) -> Report:
+    """The Report that a worker sent; for what no worker of ours says, that it is broken.
+
+    An honest worker's results are `sanitised`: whatever has other kinds of numbers, or a
+    fitness without ok, is not.
+    """
+    try:
+        report = decode_report(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        return _no_report(worker, " ".join(str(error).split()))
+    for event in report.events:
+        if type(event) is Result and (event.fitness is None) == (event.ending == "ok"):
+            return _no_report(worker, f"a fitness of {event.fitness}, {event.ending}")
+    return report
+
+
+def _no_report(worker: int, what: str) -> Report:
+    return Report(
+        (Left(f"worker {worker} sends what is no report: {what}", broken=True),)
+    )
 
 
 def sanitised(result: Result) -> Result:
@@ -104,12 +171,16 @@ def sanitised(result: Result) -> Result:
         loss=_finite(result.loss),
         batches_per_s=_finite(result.batches_per_s),
         flops_per_batch=_finite(result.flops_per_batch),
-        parameters=result.parameters,
+        parameters=_kept(result.parameters),
         seconds=result.seconds,
         started_at=result.started_at,
         finished_at=result.finished_at,
         message=message.encode("utf-8", "replace").decode(),
     )
+
+
+def _kept(number: int | None) -> int | None:
+    return number if number is not None and number < 1 << 63 else None
 
 
 def _finite(number: float | None) -> float | None:

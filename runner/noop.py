@@ -3,9 +3,16 @@
 import hashlib
 import time
 
-from ribosome.runner.messages import Result, Work
+from ribosome.runner.evaluator import ready_here
+from ribosome.runner.messages import Ready, Result, Work
 
 _SCALE = 1 << 32
+
+
+def noop_fitness(genome: bytes) -> float | None:
+    """A fitness from 0 up to 1 out of the bytes alone; None in one case of 16."""
+    number = int.from_bytes(hashlib.blake2b(genome, digest_size=4).digest(), "big")
+    return number / _SCALE if number % 16 else None
 
 
 class NoopEvaluator:
@@ -18,6 +25,10 @@ class NoopEvaluator:
         self._seconds = seconds
         self._work: Work | None = None
         self._started = self._clock = 0.0
+
+    def ready(self) -> Ready:
+        """The process itself, without a GPU."""
+        return ready_here()
 
     def start(self, work: Work) -> None:
         """Begin a trial."""
@@ -34,18 +45,16 @@ class NoopEvaluator:
         if self._work is None or seconds < self._seconds:
             return None
         work, self._work = self._work, None
-        digest = hashlib.blake2b(work.genome, digest_size=4).digest()
-        number = int.from_bytes(digest, "big")
-        failed = number % 16 == 0
+        fitness = noop_fitness(work.genome)
         return Result(
             trial=work.trial,
-            ending="diverged" if failed else "ok",
-            fitness=None if failed else number / _SCALE,
-            loss=None if failed else 1.0 - number / _SCALE,
+            ending="diverged" if fitness is None else "ok",
+            fitness=fitness,
+            loss=None if fitness is None else 1.0 - fitness,
             seconds=seconds,
             started_at=self._started,
             finished_at=time.time(),
-            message="one case of 16" if failed else "",
+            message="one case of 16" if fitness is None else "",
         )
 
     def cancel(self) -> None:

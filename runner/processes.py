@@ -9,12 +9,19 @@ import contextlib
 import ctypes
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
+
+_PATIENCE_S = 10.0
+_MOMENT_S = 0.0005
+_SHORT_S = 0.5  # far less than it takes to give out all numbers and begin anew
+_FEW = 500
 
 # Loaded here, because a child must not import between fork and the first prctl.
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -32,36 +39,55 @@ def become_subreaper() -> None:
 
 def name_process(name: str) -> None:
     """Show another name in ps, of 15 characters at most."""
-    buffer = ctypes.create_string_buffer(name.encode())
-    _call(_PR_SET_NAME, ctypes.addressof(buffer))
+    file = os.open("/proc/self/comm", os.O_WRONLY)
+    try:
+        os.write(file, name.encode())
+    finally:
+        os.close(file)
 
 
-def kill_descendants(*, but: int | None = None) -> None:
+class Mark(NamedTuple):
+    """A moment: of the monotonic clock, and the last number that a process was given."""
+
+    at: float
+    pid: int
+
+
+def mark() -> Mark:
+    """The present one."""
+    return Mark(time.monotonic(), _last_pid())
+
+
+def kill_descendants(*, but: int | None = None, since: Mark | None = None) -> None:
     """Kill all that descends from this process, a subreaper, and reap it.
 
-    ``but`` is a child that stays.
+    ``but`` is a child that stays, and ``since`` a moment before which this process had no
+    descendant but that one. Gives up after 10 s on what does not die, or is started anew
+    faster than it can be found.
     """
     me = os.getpid()
+    deadline = time.monotonic() + _PATIENCE_S
     while True:
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        children = [
-            pid for pid, parent, _ in _processes() if parent == me and pid != but
-        ]
-        if not children:
+        found = _descendants(me, but, _numbers(since))
+        if not found or time.monotonic() > deadline:
             return
-        for pid in children:
-            kill(pid)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+        # A group dies at once; one by one, its members could start others meanwhile.
+        for group in {process.group for process in found} - {os.getpgrp()}:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
+        for process in found:
+            kill(process.pid)
+        time.sleep(_MOMENT_S)
 
 
 def kill_session(session: int) -> None:
     """Kill every process of a session; reaping is their parents' business."""
-    for pid, _, of_session in _processes():
-        if of_session == session:
-            kill(pid)
+    for process in _processes(_listed()):
+        if process.session == session:
+            kill(process.pid)
 
 
 def kill(pid: int) -> None:
@@ -73,15 +99,28 @@ def kill(pid: int) -> None:
 def oom_kills(root: Path = Path("/")) -> int:
     """How often the kernel has killed for want of memory here, as far as it tells.
 
-    The counter of our own control group where there is one, else that of the machine.
+    The counter of our own control group where there is one, else that of the machine;
+    which one that is, is found once.
     """
+    path = _oom_counter(root)
+    return (_count_in(path) or 0) if path else 0
+
+
+@lru_cache(maxsize=8)
+def _oom_counter(root: Path) -> Path | None:
     for path in (*_group_counters(root), root / "proc/vmstat"):
-        with contextlib.suppress(OSError, ValueError):
-            for line in path.read_text().splitlines():
-                name, _, value = line.partition(" ")
-                if name == "oom_kill":
-                    return int(value)
-    return 0
+        if _count_in(path) is not None:
+            return path
+    return None
+
+
+def _count_in(path: Path) -> int | None:
+    with contextlib.suppress(OSError, ValueError):
+        for line in path.read_text().splitlines():
+            name, _, value = line.partition(" ")
+            if name == "oom_kill":
+                return int(value)
+    return None
 
 
 def _group_counters(root: Path) -> Iterator[Path]:
@@ -96,17 +135,64 @@ def _group_counters(root: Path) -> Iterator[Path]:
                 yield groups / "memory" / inside / "memory.oom_control"
 
 
-def _processes() -> Iterator[tuple[int, int, int]]:
-    """Process, parent and session of all that runs; a zombie runs no more."""
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdecimal():
+class _Process(NamedTuple):
+    pid: int
+    parent: int
+    group: int
+    session: int
+
+
+def _descendants(me: int, but: int | None, numbers: Iterable[int]) -> list[_Process]:
+    """What descends from a process, the child ``but`` and its session left out."""
+    children: dict[int, list[_Process]] = {}
+    for process in _processes(numbers):
+        if but not in (process.pid, process.session):
+            children.setdefault(process.parent, []).append(process)
+    found = children.pop(me, [])
+    for process in found:  # grows while it is gone through
+        found.extend(children.pop(process.pid, ()))
+    return found
+
+
+def _processes(numbers: Iterable[int]) -> Iterator[_Process]:
+    """Those that run of the processes with these numbers; a zombie runs no more."""
+    for number in numbers:
+        try:
+            file = os.open(f"/proc/{number}/stat", os.O_RDONLY)
+        except OSError:
             continue
-        with contextlib.suppress(OSError):
-            text = (folder / "stat").read_text(errors="replace")
-            # The name of the program stands in brackets and may hold anything.
-            state, parent, _, session = text.rpartition(")")[2].split()[:4]
-            if state != "Z":
-                yield int(folder.name), int(parent), int(session)
+        try:
+            text = os.read(file, 4096)
+        except OSError:
+            continue
+        finally:
+            os.close(file)
+        # The name of the program stands in brackets and may hold anything.
+        state, parent, group, session = text.rpartition(b")")[2].split(None, 4)[:4]
+        if state not in b"ZX":
+            yield _Process(number, int(parent), int(group), int(session))
+
+
+def _numbers(since: Mark | None) -> Iterable[int]:
+    """The numbers that processes may have that were started since a moment.
+
+    They are given in order, so that after a short trial only few have to be looked at
+    and not all of /proc, which takes milliseconds on a busy machine.
+    """
+    if since is not None and time.monotonic() - since.at < _SHORT_S:
+        last = _last_pid()
+        if 0 <= last - since.pid < _FEW:
+            return range(since.pid + 1, last + 1)
+    return _listed()
+
+
+def _last_pid() -> int:
+    with open("/proc/loadavg", "rb") as file:  # noqa: PTH123 (half the time of a Path)
+        return int(file.read().rpartition(b" ")[2])
+
+
+def _listed() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208
 
 
 def _call(option: int, value: int) -> None:

@@ -15,12 +15,14 @@ class Handed:
     """A trial for a worker.
 
     ``new`` says that the strategy has just proposed it; ``bar`` is the best fitness at
-    that moment, above which the worker keeps the trial's folder.
+    that moment, above which the worker keeps the trial's folder. ``copy`` counts how often
+    the trial had been handed out before.
     """
 
     trial: Candidate
     new: bool
     bar: float
+    copy: int = 0
 
 
 class Queues:
@@ -28,14 +30,21 @@ class Queues:
 
     Close to the end, when fewer trials are left than there are workers, none is queued
     behind a running one: another worker may be free sooner.
+
+    A worker that is gone may be only silent: what it had is *astray*, goes to others as
+    well, and the first answer counts.
     """
 
     def __init__(self, proposer: Proposer, backlog: deque[Candidate]) -> None:
         self._proposer = proposer
         self._backlog = backlog
         self._queues: dict[int, deque[Handed]] = {}
+        self._busy = 0
+        self._ready: set[int] = set()
+        self._astray: dict[int, dict[int, Handed]] = {}
         self._tries: dict[int, int] = {}
-        self._settled: set[int] = set()
+        self._copies: dict[int, int] = {}
+        """How often a trial without a result has been handed out, if it came back."""
 
     @property
     def workers(self) -> list[int]:
@@ -45,52 +54,134 @@ class Queues:
     @property
     def running(self) -> int:
         """The number of workers that have a trial."""
-        return sum(1 for queue in self._queues.values() if queue)
+        return self._busy
 
     def __contains__(self, worker: int) -> bool:
         return worker in self._queues
 
-    def join(self, worker: int) -> None:
-        """A worker is there, with nothing to do."""
-        self._queues[worker] = deque()
+    def __len__(self) -> int:
+        return len(self._queues)
 
-    def settle(self, worker: int) -> None:
-        """A worker has said that it is ready: it runs what it was given."""
-        self._settled.add(worker)
+    def join(self, worker: int) -> None:
+        """A new worker is there, not ready yet."""
+        self._busy -= bool(self._queues.get(worker))
+        self._queues[worker] = deque()
+        self._ready.discard(worker)
+        self._astray.pop(worker, None)
+
+    def begin(self, worker: int) -> None:
+        """A worker is ready for trials."""
+        self._ready.add(worker)
+
+    def holds(self, worker: int, number: int) -> bool:
+        """Whether the trial is the worker's to run."""
+        queue = self._queues.get(worker, ())
+        return any(handed.trial.number == number for handed in queue)
 
     def fill(self, worker: int, bar: float, *, depth: int) -> Iterator[Handed]:
-        """Trials for a worker until it has ``depth``, or until there are no more."""
+        """Trials for a worker until it has ``depth``, or until there are no more.
+
+        None for one that is not ready: it may take long, or never be.
+        """
+        if worker not in self._ready:
+            return
         queue = self._queues[worker]
         while left := len(self._backlog) + self._proposer.left:
             if len(queue) >= (depth if left >= len(self._queues) else 1):
                 return
             new = not self._backlog
             trial = self._proposer.ask() if new else self._backlog.popleft()
-            queue.append(Handed(trial, new, bar))
+            copy = 0 if new else self._copies.get(trial.number, 0)
+            queue.append(Handed(trial, new, bar, copy))
+            self._busy += len(queue) == 1
             yield queue[-1]
 
     def take(self, worker: int, number: int) -> Handed | None:
-        """The trial that a worker has ended; None if it was not the worker's."""
-        for handed in self._queues.get(worker, ()):
+        """The trial that a worker has ended; None if it was not the worker's to end.
+
+        An answer of a worker that was silent is taken if no other has come before it.
+        """
+        queue = self._queues.get(worker, deque())
+        for handed in queue:
             if handed.trial.number == number:
-                self._queues[worker].remove(handed)
+                queue.remove(handed)
+                self._busy -= not queue
                 self._tries.pop(number, None)
                 return handed
-        return None
+        handed_before = self._astray.get(worker, {}).get(number)
+        if handed_before is None or number not in self._copies:
+            return None
+        del self._astray[worker][number]
+        self._tries.pop(number, None)
+        return handed_before
 
-    def leave(self, worker: int) -> Handed | None:
+    def drop(self, worker: int, number: int) -> Handed | None:
+        """What a worker has ended in vain, another having answered first; None if nothing."""
+        return self._astray.get(worker, {}).pop(number, None)
+
+    def was_copied(self, number: int) -> bool:
+        """Whether a trial without a result was handed out more than once, or is to be."""
+        return number in self._copies
+
+    def settle(self, number: int) -> tuple[list[int], int]:
+        """A trial that was copied has its result.
+
+        Gives the workers that may still be at it, whose answers are in vain, and the
+        number of times that it was handed out again.
+        """
+        copies = self._copies.pop(number)
+        self._backlog = deque(
+            trial for trial in self._backlog if trial.number != number
+        )
+        for worker, queue in self._queues.items():
+            for handed in queue:
+                if handed.trial.number == number:
+                    queue.remove(handed)
+                    self._busy -= not queue
+                    self._astray.setdefault(worker, {})[number] = handed
+                    break
+        rivals = [worker for worker, lost in self._astray.items() if number in lost]
+        return rivals, copies
+
+    def leave(
+        self, worker: int, *, charge: bool = True, astray: bool = False
+    ) -> Handed | None:
         """A worker is gone: its trials go back to the front of the backlog.
 
-        The one that ran is charged with it, and returned instead once it has been charged
-        twice. A worker that never was ready ran none.
+        The one that ran is charged with it, if ``charge``, and returned instead once it has
+        been charged twice. ``astray`` if the worker may be at them still.
         """
         queue = self._queues.pop(worker)
+        self._busy -= bool(queue)
+        if astray:
+            lost = self._astray.setdefault(worker, {})
+            lost |= {handed.trial.number: handed for handed in queue}
+        else:
+            self._astray.pop(worker, None)
         hopeless = None
-        if queue and worker in self._settled:
+        for handed in queue:
+            number = handed.trial.number
+            self._copies[number] = self._copies.get(number, 0) + 1
+        if queue and charge:
             number = queue[0].trial.number
             self._tries[number] = self._tries.get(number, 0) + 1
             if self._tries[number] == _TRIES:
                 hopeless = queue.popleft()
-        self._settled.discard(worker)
         self._backlog.extendleft(handed.trial for handed in reversed(queue))
         return hopeless
+
+    def come_back(self, worker: int) -> list[int]:
+        """A silent worker speaks again, and goes on with what nobody else has been given.
+
+        Gives the numbers of those of its trials that have had their result meanwhile.
+        """
+        queue = self._queues[worker] = deque()
+        astray = self._astray.get(worker, {})
+        waiting = {trial.number for trial in self._backlog}
+        queue.extend(astray.pop(number) for number in list(astray) if number in waiting)
+        self._busy += bool(queue)
+        mine = {handed.trial.number for handed in queue}
+        self._backlog = deque(
+            trial for trial in self._backlog if trial.number not in mine
+        )
+        return [number for number in astray if number not in self._copies]

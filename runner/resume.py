@@ -1,10 +1,9 @@
 """Opening a run folder: a new run in an empty one, or the replay of what is there."""
 
-import shutil
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import msgspec
 
 from ribosome.backends.data import builtin_names, find_data, read_info
 from ribosome.backends.data_check import check_data
+from ribosome.backends.nofollow import remove, replace_text
 from ribosome.backends.registry import backend
 from ribosome.genome.codec import as_text, from_text, pack
 from ribosome.genome.errors import RunError
@@ -26,12 +26,16 @@ from ribosome.runner.config import (
     encode_config,
     training_of,
 )
+from ribosome.runner.fingerprint import data_fingerprint
 from ribosome.runner.journal import Journal, Record
+from ribosome.runner.local import LOG
 from ribosome.runner.lock import LOCK
 from ribosome.runner.observer import Observer
 from ribosome.runner.proposer import Candidate, Codec, Proposer
 from ribosome.runner.schema import FILE, config_of
+from ribosome.runner.staging import is_staged
 from ribosome.runner.tally import Tally
+from ribosome.runner.trial_folders import TrialFolders
 from ribosome.search.registry import make_strategy
 
 CONFIG = "config.toml"
@@ -66,13 +70,18 @@ def open_run(config: Config, folder: Path, *, resume: bool, observer: Observer) 
     space = load_space(config.space.name)
     data = find_data(config.task.data)
     check_data(data)
-    trainer.prepare(read_info(data).task(training_of(config)))
+    task = read_info(data).task(training_of(config))
+    if is_staged(data, config.runner.stage):
+        # What the backend makes of the images, each node makes of its copy.
+        task = replace(task, data="")
+    trainer.prepare(task)
+    _check_links(folder)
     _check_room(folder)
     try:
         (folder / TRIALS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder}: cannot be made: {error.strerror}") from None
-    journal = Journal(folder)
+    journal = Journal(folder, mode=config.runner.journal)
     try:
         if not journal.meta:
             if resume:
@@ -106,6 +115,16 @@ def _check_room(folder: Path) -> None:
         )
 
 
+def _check_links(folder: Path) -> None:
+    """A run folder from elsewhere may lead what is written and removed out of itself."""
+    for name in (TRIALS, LOCK, LOG, FILE):
+        if (folder / name).is_symlink():
+            raise RunError(
+                f"{folder / name}: is a link, and a run keeps to its own folder; remove "
+                "it, or take another folder"
+            )
+
+
 def _with_absolute_paths(config: Config) -> Config:
     """The same config for any working directory."""
     task, space = config.task, config.space
@@ -116,36 +135,59 @@ def _with_absolute_paths(config: Config) -> Config:
     return msgspec.structs.replace(config, task=task, space=space)
 
 
+def _facts(config: Config, space: Space) -> dict[str, str]:
+    """What the genomes and their fitness mean, wherever the files lie."""
+    return {
+        "space": f"{space.name} {space.version}",
+        "fingerprint": space.fingerprint.hex(),
+        "data": data_fingerprint(find_data(config.task.data)),
+    }
+
+
 def _begin(journal: Journal, config: Config, space: Space) -> None:
     journal.create(
         ribosome=__version__,
         config=encode_config(config).decode(),
-        space=f"{space.name} {space.version}",
-        fingerprint=space.fingerprint.hex(),
         created_at=str(time.time()),
+        **_facts(config, space),
     )
 
 
 def _go_on(journal: Journal, config: Config, space: Space, folder: Path) -> None:
-    """Check that the run is the same one; note what has changed that may."""
-    before = msgspec.to_builtins(config_of(journal.meta, folder / FILE))
+    """Check that the run is the same one; note what has changed that may.
+
+    The data and the space may have moved: what is in them is compared, not their paths.
+    """
+    meta, now = journal.meta, _facts(config, space)
+    same_space = all(meta.get(key) == now[key] for key in ("space", "fingerprint"))
+    # A journal of the first version knows the data by their path alone.
+    same_data = meta.get("data") == now["data"]
+    may_change = set(_MAY_CHANGE)
+    may_change |= {("space", "name")} if same_space else set()
+    may_change |= {("task", "data")} if same_data else set()
+    before = msgspec.to_builtins(config_of(meta, folder / FILE))
     for table, values in msgspec.to_builtins(config).items():
         for key, value in values.items():
             old = before[table][key]
-            if old != value and (table, key) not in _MAY_CHANGE:
+            if old != value and (table, key) not in may_change:
                 raise RunError(
                     f"{folder}: {table}.{key} was {old!r} when the run began and is now "
                     f"{value!r}; set it back, or take another folder (only runner.* and "
-                    "search.evaluations may change)"
+                    "search.evaluations may change, and where the same data lie)"
                 )
-    now = (f"{space.name} {space.version}", space.fingerprint.hex())
-    if now != (journal.meta.get("space"), journal.meta.get("fingerprint")):
+    if not same_space:
         raise RunError(
-            f"{folder}: the run's genomes are of space {journal.meta.get('space')}, and "
-            f"{config.space.name} says something else now (it calls itself {now[0]}); "
-            "put the space file back as it was, or take another folder"
+            f"{folder}: the run's genomes are of space {meta.get('space')}, and "
+            f"{config.space.name} says something else now (it calls itself "
+            f"{now['space']}); put the space file back as it was, or take another folder"
         )
-    journal.amend(config=encode_config(config).decode())
+    if not same_data and "data" in meta:
+        raise RunError(
+            f"{folder}: the data in {config.task.data} are not those that the run began "
+            "with; put them back as they were, or take another folder"
+        )
+    journal.upgrade()
+    journal.amend(config=encode_config(config).decode(), **now)
 
 
 def _replay(journal: Journal, config: Config, space: Space, folder: Path) -> Run:
@@ -175,24 +217,25 @@ def _counted(
 
     In the end the folders go that a killed master had no time to remove.
     """
+    trials = folder / TRIALS
+    TrialFolders(trials).recover()
+    there = {int(path.name) for path in trials.iterdir() if path.name.isdecimal()}
     passed: set[int] = set()
     for what, record in steps:
         if what == "told" and record.ending is not None:
             tally.add(record.trial, record.ending, record.fitness, record.genome)
-            if record.ending == "ok":
+            if record.ending == "ok" and record.trial in there:
                 passed.add(record.trial)
         yield what, record
     if keep == "best" and tally.best is not None:
         for trial in passed - {tally.best.trial}:
-            shutil.rmtree(folder / TRIALS / str(trial), ignore_errors=True)
+            remove(trials / str(trial))
 
 
 def _write(path: Path, text: str) -> None:
     """Replace a file in one step."""
-    draft = path.with_suffix(".draft")
     try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        replace_text(path, text)
     except OSError as error:
         raise RunError(
             f"{path}: cannot be written: {error.strerror}; make room or mend the disk"

@@ -1,19 +1,26 @@
 """A search from its config to its end: over MPI under mpiexec, with local workers alone."""
 
 import gc
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
+from ribosome.runner.clock import Clock
 from ribosome.runner.config import Config, encode_config
+from ribosome.runner.gpus import Gpu, visible_gpus
+from ribosome.runner.launch import survives_death
 from ribosome.runner.local import LocalTransport
 from ribosome.runner.master import Master
 from ribosome.runner.messages import Setup
-from ribosome.runner.mpi import MpiEndpoint, MpiTransport, join_world
+from ribosome.runner.mpi import MpiEndpoint, MpiTransport, join_world, leave
+from ribosome.runner.nodes import gather_places
 from ribosome.runner.observer import Observer, Summary
-from ribosome.runner.resume import open_run
+from ribosome.runner.placement import local_places, place_workers
+from ribosome.runner.resume import Run, open_run
 from ribosome.runner.transport import Transport
 from ribosome.runner.worker import Worker
 
@@ -33,28 +40,51 @@ def search(
 
     Started by mpiexec, jsrun or srun as several ranks, rank 0 is the master and each other
     rank a worker, for which this does not return: it exits with code 0 at the end of the
-    run. Started alone, ``config.runner.workers`` processes on this machine are the workers.
+    run. Started alone, ``config.runner.workers`` processes on this machine are the workers;
+    "auto" are as many as it has GPUs for, or cores.
 
     ``evaluator`` is "trial", or "noop" to train nothing (`ribosome.runner.worker`).
 
     Raises Interrupted after SIGINT or SIGTERM, with the command that goes on, and RunError
-    for a run that cannot start, go on, or find a worker.
+    for a run that cannot start, go on, find a worker, or a GPU for each worker.
     """
     path = Path(folder).absolute()
     world = join_world()
-    if world is not None and world.rank > 0:
-        _serve(world)
+    if world is None:
+        places = local_places(config, _usable_gpus(config))
+    else:
+        if world.rank > 0:
+            gather_places(world, _usable_gpus(config))
+            _serve(world)
+        places = gather_places(world, ())  # the master trains nothing
     transport: Transport
     with ExitStack() as stack:
         if world is not None:
-            transport = stack.enter_context(closing(MpiTransport(world)))
+            transport = stack.enter_context(MpiTransport(world))
+        gpus = place_workers(places, config.runner, "local" if world is None else "mpi")
+        if not gpus and config.runner.gpus != "none":
+            observer.warn("no GPU is visible: trials train on the CPU")
         run = open_run(config, path, resume=resume, observer=observer)
         stack.callback(run.journal.close)
         if world is None:
-            local = LocalTransport(config.runner.workers, path)
+            local = LocalTransport(len(places), path)
             transport = stack.enter_context(closing(local))
-        setup = Setup(encode_config(run.config), str(path), 0, evaluator)
-        stack.enter_context(_seldom_collected())
+        lead(run, transport, path, observer=observer, evaluator=evaluator, gpus=gpus)
+    return run.tally.summary(str(path))
+
+
+def lead(
+    run: Run,
+    transport: Transport,
+    folder: Path,
+    *,
+    observer: Observer,
+    evaluator: str,
+    gpus: Mapping[int, Gpu] = MappingProxyType({}),
+    clock: Clock | None = None,
+) -> None:
+    """Be the master of an open run to its end; see `search`."""
+    with _seldom_collected():
         Master(
             transport=transport,
             journal=run.journal,
@@ -62,10 +92,22 @@ def search(
             backlog=run.backlog,
             tally=run.tally,
             observer=observer,
-            setup=setup,
-            keep=config.runner.keep_trials,
+            setup=Setup(
+                encode_config(run.config),
+                str(folder),
+                0,
+                evaluator,
+                heartbeat_s=run.config.runner.heartbeat_s,
+            ),
+            keep=run.config.runner.keep_trials,
+            gpus=gpus,
+            quarantine=run.config.runner.quarantine,
+            clock=clock,
         ).run()
-    return run.tally.summary(str(path))
+
+
+def _usable_gpus(config: Config) -> tuple[Gpu, ...]:
+    return () if config.runner.gpus == "none" else visible_gpus(os.environ)
 
 
 @contextmanager
@@ -87,5 +129,9 @@ def _serve(world: "MPI.Intracomm") -> NoReturn:
     """Be a worker. What mpiexec passes on of Ctrl-C is for the master to act on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Worker(MpiEndpoint(world)).run()
+    endpoint = MpiEndpoint(world)
+    Worker(endpoint).run()
+    # Where ranks may be dead, MPI's own end could wait for them for ever.
+    if survives_death():
+        leave(1 if endpoint.closed else 0)
     raise SystemExit(0)

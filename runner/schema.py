@@ -1,5 +1,6 @@
 """The journal's tables, and opening the file that holds them."""
 
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,9 +10,22 @@ import msgspec
 
 from ribosome.genome.errors import RunError
 from ribosome.runner.config import Config, decode_config
+from ribosome.runner.foreign import file_problem, restrain, schema_problem
 
 FILE = "journal.sqlite"
-VERSION = 1
+VERSION = 2
+"""2 added the table of workers."""
+
+WORKERS = """
+    CREATE TABLE workers (
+        worker INTEGER NOT NULL,
+        host TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        gpu TEXT,
+        bytes_read INTEGER NOT NULL,
+        joined_at REAL NOT NULL
+    )
+    """
 
 TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -39,14 +53,18 @@ TABLES = (
         message TEXT
     )
     """,
+    WORKERS,
 )
 
+
+PATIENCE_S = 30.0
+"""How long a reader and the writer wait for each other's lock on the file."""
 
 _OUTSIDE = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_READONLY,  # also a reader's, where a kill left a write half done
+    sqlite3.SQLITE_READONLY,
 )
 """Errors that do not come from what stands in the file."""
 
@@ -64,15 +82,30 @@ def damaged(path: Path, why: object) -> RunError:
     )
 
 
+def held(path: Path) -> RunError:
+    """The error of a journal that another program does not let go of."""
+    return RunError(
+        f"{path}: another program has it open and does not let go of it (a results "
+        "command that was stopped, a database browser?); end that, then go on with --resume"
+    )
+
+
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """A connection without implicit transactions; ``mode`` is ro, rw or rwc.
 
-    Raises RunError if the file cannot be opened.
+    Raises RunError if the file cannot be opened, or is a link.
     """
+    if problem := file_problem(path):
+        raise damaged(path, problem)
     try:
-        return sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None
+        database = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            timeout=PATIENCE_S,
         )
+        restrain(database)
+        return database
     except sqlite3.Error as error:
         raise RunError(
             f"{path}: cannot be opened: {error}; check that you may read it"
@@ -87,10 +120,14 @@ def read_meta(database: sqlite3.Connection, path: Path) -> dict[str, str]:
     try:
         if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
             return {}
+        if problem := schema_problem(database):
+            raise damaged(path, problem)
         meta = dict(database.execute("SELECT key, value FROM meta"))
     except sqlite3.Error as error:
         raise damaged(path, error) from None
-    if not meta.get("schema", "").isdecimal():
+    if not all(isinstance(text, str) for fact in meta.items() for text in fact):
+        raise damaged(path, "its facts are no texts")
+    if not re.fullmatch("[0-9]{1,9}", meta.get("schema", "")):
         raise damaged(path, "it has no schema version")
     if int(meta["schema"]) > VERSION:
         raise RunError(
@@ -105,7 +142,7 @@ def config_of(meta: Mapping[str, str], path: Path) -> Config:
     """The config that a run began with, from its facts. Raises RunError."""
     try:
         return decode_config(meta["config"])
-    except (KeyError, msgspec.MsgspecError) as error:
+    except (KeyError, RecursionError, msgspec.MsgspecError) as error:
         raise damaged(path, f"its config cannot be read ({error})") from None
 
 
@@ -117,6 +154,8 @@ def transaction(database: sqlite3.Connection, path: Path) -> Iterator[None]:
         yield
         database.execute("COMMIT")
     except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise held(path) from None
         raise RunError(
             f"{path}: cannot be written: {error}; what was committed is safe: make room or "
             "mend the disk, then go on with --resume"

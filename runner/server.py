@@ -1,11 +1,13 @@
 """One fork server process, as its worker holds it: started, asked, ended."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
+
+_LAST_BYTES = 1 << 16
 
 
 class Server:
@@ -17,7 +19,9 @@ class Server:
     def __init__(self, preload: str, environment: Mapping[str, str]) -> None:
         self.preload = preload
         self._door, theirs = socket.socketpair()
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
+        # In memory: a server must start, and say why it does not, on a full disk too.
+        memory = os.memfd_create("ribosome-server")
+        self._output = os.fdopen(memory, "w+b")  # closed by `end`
         with theirs:
             program = ("-P", "-m", "ribosome.runner.forkserver")
             number = str(theirs.fileno())
@@ -50,7 +54,8 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
-        self._output.seek(0)
+        size = self._output.seek(0, os.SEEK_END)
+        self._output.seek(max(0, size - _LAST_BYTES))
         lines = self._output.read().decode(errors="replace").split("\n")
         self._output.close()
         last = next((line for line in reversed(lines) if line.strip()), "")

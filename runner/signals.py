@@ -1,11 +1,15 @@
-"""SIGINT and SIGTERM as a request, not as an exception at any line."""
+"""SIGINT and SIGTERM as a request, not as an exception at any line.
+
+And SIGURG, which a batch system sends as a warning before the time limit: it reaches every
+process of a job, and all but the master ignore it, where SIGTERM would end the trainers.
+"""
 
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-_CAUGHT = (signal.SIGINT, signal.SIGTERM)
+_CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGURG)
 
 
 class StopRequest:

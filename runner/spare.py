@@ -1,9 +1,12 @@
 """A forked child that waits for its trial, then becomes the trainer.
 
-While it waits it may rehearse. A request tells it all: ``argv``, ``environment``,
-``folder``, and ``warm``: whether to call `serve(argv)` of the preloaded module or to
-execute argv. It never returns to the server's code, leads a session of its own and dies
-with the server.
+While it waits it may rehearse. A request tells it all: ``argv``, ``folder``, what is to be
+changed in the server's ``environment`` (null: to be removed), and ``warm``: whether to call
+`serve(argv)` of the preloaded module or to execute argv. It never returns to the server's
+code, leads a session of its own and dies with the server.
+
+All of this is paid for by every trial, and a fork pays for each page that it touches: hence
+plain system calls where Python has something nicer.
 """
 
 import contextlib
@@ -28,13 +31,15 @@ class Preloaded:
     """What a preloaded module offers: to run a trial, and to get ready for one."""
 
     serve: Serve
-    rehearse: Callable[[], None]
+    rehearse: Callable[[], None] | None
 
 
 WAITING = "ribosome-spare"
 """The process's name, as ps shows it, until it has a trial; then it is RUNNING."""
 
 RUNNING = "ribosome-trial"
+
+_STARTED_IN: dict[str, str | None] = dict(os.environ)
 
 
 class Spare:
@@ -68,8 +73,8 @@ def _live(door: socket.socket, preloaded: Preloaded | None, server: int) -> int:
     """The child's side of the fork; returns its exit code and never raises."""
     try:
         _settle(server, door.fileno())
-        if preloaded is not None:
-            _rehearse(preloaded)
+        if preloaded is not None and preloaded.rehearse is not None:
+            _rehearse(preloaded.rehearse)
         request, log = _receive(door)
         _begin(request["environment"], request["folder"], log)
         argv: list[str] = request["argv"]
@@ -98,14 +103,11 @@ def _settle(server: int, door: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     os.setsid()
     processes.name_process(WAITING)
-    # Where memory runs out, the kernel shall take the trainer and not the worker.
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
 
 
-def _rehearse(preloaded: Preloaded) -> None:
+def _rehearse(rehearse: Callable[[], None]) -> None:
     # What does not work here will say so in the trial, where somebody reads it.
     with (
         Path(os.devnull).open("w") as nowhere,
@@ -113,7 +115,7 @@ def _rehearse(preloaded: Preloaded) -> None:
         contextlib.redirect_stderr(nowhere),
         contextlib.suppress(Exception),
     ):
-        preloaded.rehearse()
+        rehearse()
 
 
 def _receive(door: socket.socket) -> tuple[dict[str, Any], int]:
@@ -125,7 +127,7 @@ def _receive(door: socket.socket) -> tuple[dict[str, Any], int]:
     return json.loads(text), logs[0]
 
 
-def _begin(environment: dict[str, str], folder: str, log: int) -> None:
+def _begin(changes: dict[str, str | None], folder: str, log: int) -> None:
     """Take the trial's outputs, environment and folder, and close all other files."""
     processes.name_process(RUNNING)
     os.dup2(log, 1)
@@ -133,8 +135,11 @@ def _begin(environment: dict[str, str], folder: str, log: int) -> None:
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     # New objects: the server's remember that they write to a file.
     sys.stdout, sys.stderr = _line_writer(1), _line_writer(2)
-    os.environ.clear()
-    os.environ.update(environment)
+    for name, value in changes.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
     os.chdir(folder)
 
 
@@ -142,8 +147,11 @@ def _line_writer(descriptor: int) -> TextIO:
     return open(descriptor, "w", buffering=1, errors="backslashreplace", closefd=False)
 
 
-def _execute(argv: list[str], environment: dict[str, str]) -> int:
+def _execute(argv: list[str], changes: dict[str, str | None]) -> int:
     """Become the program of argv; returns only where there is no such program."""
+    # Not os.environ: what a preloaded module has put there is not for another program.
+    changed = (_STARTED_IN | changes).items()
+    environment = {name: value for name, value in changed if value is not None}
     # Python ignores it, and what is ignored stays so through an exec.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:

@@ -18,10 +18,14 @@ class Message(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """A worker is gone, and everything that was sent to it. ``reason`` says how it ended."""
+    """A worker is gone, and everything that was sent to it. ``reason`` says how it ended.
+
+    ``returns`` says that another will come in its place, as Joined, if it is not retired.
+    """
 
     worker: int
     reason: str
+    returns: bool = True
 
 
 Event = Joined | Message | Lost
@@ -45,8 +49,19 @@ class Transport(Protocol):
         """Let a worker end: from now on it is not replaced."""
         ...
 
+    def locate(self, worker: int, host: str, pid: int) -> None:
+        """Hear where a worker runs, by its own word."""
+        ...
+
+    def abandon(self, worker: int) -> bool:
+        """End a worker that is silent, so that it is Lost; False where that cannot be done.
+
+        One that cannot be ended may speak again.
+        """
+        ...
+
     def kill(self, worker: int) -> None:
-        """End a worker that does not end by itself."""
+        """End a worker that does not end by itself, at the end of the run."""
         ...
 
     def close(self) -> None:

@@ -10,7 +10,6 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,19 +25,20 @@ LOG = "log.txt"
 _READ_BYTES = 1 << 16
 _READS_AT_ONCE = 4
 _DRAIN_BYTES = 1 << 20  # the most that a pipe may hold
-_LAST_LINES = 40
+_LAST_LINES = 100  # a traceback through a framework takes most of them
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a trial may take, in seconds; infinity for no limit.
+    """What a trial may take: seconds, and bytes of output; infinity for no limit.
 
-    ``stall_s`` is the longest time without a line of log. Both count from the moment
-    that the trainer's process exists.
+    ``stall_s`` is the longest time without a line of log. Both times count from the
+    moment that the trainer's process exists.
     """
 
     wall_s: float = float("inf")
     stall_s: float = float("inf")
+    log_bytes: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ class Trial:
         self._limits = limits
         self._seen = Seen()
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
-        self._broken_limit = ""
+        self._folder = folder
+        self._broken_limit = self._fault = ""
         self._oom_kills = oom_kills()
         self._log = TrialLog(folder / LOG)
         self._pipe: int | None
@@ -102,7 +103,7 @@ class Trial:
         ended = self._process.poll()
         if ended is None:
             self._broken_limit = self._limit_reached()
-            if not self._broken_limit and not self._seen.diverged:
+            if not (self._broken_limit or self._fault or self._seen.diverged):
                 self._watch()
                 return None
             ended = self._process.kill()
@@ -130,6 +131,7 @@ class Trial:
                 return
             most -= len(output)
             self._take(self._log.feed(output))
+            self._look_at_log()
 
     def _take(self, lines: list[str]) -> None:
         if not lines:
@@ -139,6 +141,15 @@ class Trial:
         for line in lines:
             for event in self._parser.feed(line):
                 self._seen = observe(self._seen, event)
+
+    def _look_at_log(self) -> None:
+        if self._fault:
+            return
+        if self._log.trouble:
+            self._fault = f"its log cannot be written: {self._log.trouble}"
+        elif self._log.taken > self._limits.log_bytes:
+            most = f"{self._limits.log_bytes / 2**20:g} MiB"
+            self._fault = f"it printed more than {most} (runner.log_limit_mb)"
 
     def _limit_reached(self) -> str:
         now = time.monotonic()
@@ -155,6 +166,7 @@ class Trial:
     def _outcome(self, ended: Exit) -> Outcome:
         self._read(_DRAIN_BYTES)
         self._take(self._log.close())
+        self._look_at_log()
         if ended.message:
             self._last.append(ended.message)
         verdict = judge(
@@ -162,9 +174,11 @@ class Trial:
             ended.code,
             says=self._says,
             limit=self._broken_limit,
-            oom_killed=oom_kills() > self._oom_kills,
+            fault=self._fault,
+            folder=str(self._folder),
+            oom_killed=ended.code != 0 and oom_kills() > self._oom_kills,
             peak_bytes=ended.peak_bytes,
-            lines=self._last,
+            lines=list(self._last),
         )
         self._release()
         return Outcome(verdict, self._seen)
@@ -178,5 +192,4 @@ class Trial:
     def _release(self) -> None:
         self._close_pipe()
         self._news.close()
-        with suppress(OSError):  # a full disk, which `poll` has told of
-            self._log.close()
+        self._log.close()

@@ -5,9 +5,10 @@ go wrong with one genome is a Result; nothing of it reaches the worker as an exc
 """
 
 import os
-import shutil
+import socket
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,21 +16,20 @@ import msgspec
 
 from ribosome.backends.base import Command, Ending
 from ribosome.backends.data import find_data, read_info
+from ribosome.backends.nofollow import is_folder, make_folder, remove
 from ribosome.backends.registry import backend
 from ribosome.genome.codec import unpack
 from ribosome.genome.cost import cost
 from ribosome.genome.decode import decode
 from ribosome.genome.errors import RibosomeError
-from ribosome.genome.network import Model
 from ribosome.genome.space_file import load_space
 from ribosome.runner.config import Config, training_of
-from ribosome.runner.environment import (
-    gpu_of_worker,
-    trainer_environment,
-    visible_gpus,
-)
-from ribosome.runner.messages import Result, Setup, Work, sanitised
-from ribosome.runner.trial import Limits, Outcome, Trial
+from ribosome.runner.environment import trainer_environment
+from ribosome.runner.evaluator import ready_here
+from ribosome.runner.leftovers import clear
+from ribosome.runner.messages import Ready, Result, Setup, Work, sanitised
+from ribosome.runner.staging import stage_task
+from ribosome.runner.trial import LOG, Limits, Outcome, Trial
 from ribosome.runner.verdict import clean
 from ribosome.runner.warm import Launcher
 
@@ -50,6 +50,7 @@ class _Current:
     clock: float
     parameters: int | None = None
     flops_per_batch: float | None = None
+    files: tuple[str, ...] = ()
     trial: Trial | None = None
     failure: tuple[Ending, str] | None = None
 
@@ -58,31 +59,58 @@ class TrialEvaluator:
     """One worker's evaluator of genomes: see `ribosome.runner.evaluator.Evaluator`.
 
     Raises RibosomeError where the run itself cannot be evaluated: no such space, data
-    or backend. Made on the thread that uses it: the warm process ends with that thread.
+    or backend, and whatever ``going`` raises, which is called while data is staged. Made on
+    the thread that uses it: the warm process ends with that thread.
     """
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(
+        self, setup: Setup, *, going: Callable[[], object] = lambda: None
+    ) -> None:
         self._config = msgspec.json.decode(setup.config, type=Config)
         self._trials = Path(setup.folder, TRIALS)
         self._space = load_space(self._config.space.name)
-        self._task = read_info(find_data(self._config.task.data)).task(
-            training_of(self._config)
-        )
+        data = read_info(find_data(self._config.task.data))
         self._backend = backend(self._config.backend.name)
-        self._backend.prepare(self._task)
-        gpus = visible_gpus(os.environ) if self._config.runner.gpus != "none" else ()
-        self._gpu = gpu_of_worker(gpus, os.environ, worker=setup.worker)
+        self._gpu = setup.gpu
         self._limits = limits(self._config)
+        self._where = f"worker {setup.worker} on {socket.gethostname()}"
+        self._environment = trainer_environment(
+            os.environ,
+            threads=self._config.training.threads,
+            gpu=self._gpu,
+            trials_per_gpu=self._config.runner.trials_per_gpu,
+            extra={},
+        )
         self._current: _Current | None = None
-        self._launcher = self._prepared_launcher()
+        self._task, self._staged = stage_task(
+            data.task(training_of(self._config)),
+            self._config.runner.stage,
+            self._backend.prepare,
+            going=going,
+        )
+        try:
+            self._launcher = self._prepared_launcher()
+        except BaseException:
+            self._staged.release()
+            raise
         # Readable for ever: a failure before the launch is news at once.
         self._news_at_once = os.eventfd(1)
+
+    def ready(self) -> Ready:
+        """Where this worker runs, and what it has made ready."""
+        return msgspec.structs.replace(
+            ready_here(),
+            gpu=None if self._gpu is None else self._gpu.label,
+            staged=self._staged.folder if self._staged.copy else "",
+            bytes_read=self._staged.bytes_read,
+            warning=self._staged.warning,
+        )
 
     def start(self, work: Work) -> None:
         """Begin a trial. Never raises for a bad genome: that is a result."""
         current = self._current = _Current(
             work=work,
-            folder=self._trials / str(work.trial),
+            folder=self._trials / work.folder_name,
             started_at=time.time(),
             clock=time.monotonic(),
         )
@@ -118,9 +146,12 @@ class TrialEvaluator:
                 if outcome is None:
                     return None
         self._current = None
-        result = _result(current, outcome)
-        if not self._is_kept(result, work=current.work):
-            shutil.rmtree(current.folder, ignore_errors=True)
+        result = _result(current, outcome, where=self._where)
+        # A trainer may have put something else in its folder's place.
+        if not (self._is_kept(result, work=current.work) and is_folder(current.folder)):
+            remove(current.folder)
+        elif result.ending != "ok" and self._config.runner.keep_trials != "all":
+            clear(current.folder, keep=(*current.files, LOG))
         return result
 
     def cancel(self) -> None:
@@ -129,14 +160,17 @@ class TrialEvaluator:
             return
         if self._current.trial is not None:
             self._current.trial.kill()
-        shutil.rmtree(self._current.folder, ignore_errors=True)
+        remove(self._current.folder)
         self._current = None
 
     def close(self) -> None:
         """Give back everything that is kept between trials."""
-        self.cancel()
-        self._launcher.close()
-        os.close(self._news_at_once)
+        try:
+            self.cancel()
+            self._launcher.close()
+            os.close(self._news_at_once)
+        finally:
+            self._staged.release()
 
     def _launch(self, current: _Current) -> None:
         work = current.work
@@ -144,26 +178,19 @@ class TrialEvaluator:
         price = cost(model.network)
         current.parameters = price.parameters
         current.flops_per_batch = price.training_flops * model.solver.batch_size
-        self._write(current.folder, model)
+        files = self._backend.emit(model, self._task)
+        current.files = tuple(files)
+        _write(current.folder, files)
         command = self._command(current.folder, seed=work.seed)
         current.trial = Trial(
             self._launcher,
             command,
             current.folder,
-            self._environment(command),
+            {**self._environment, **command.environment},
             parser=self._backend.parser(),
             says=self._backend.ending,
             limits=self._limits,
         )
-
-    def _write(self, folder: Path, model: Model) -> None:
-        # Left from a run that was cut off in this very trial.
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for name, text in self._backend.emit(model, self._task).items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
 
     def _command(self, folder: Path, *, seed: int) -> Command:
         return self._backend.command(
@@ -174,23 +201,12 @@ class TrialEvaluator:
             save=str(folder / WEIGHTS),
         )
 
-    def _environment(self, command: Command) -> dict[str, str]:
-        return trainer_environment(
-            os.environ,
-            threads=self._config.training.threads,
-            gpu=self._gpu,
-            extra=command.environment,
-        )
-
     def _prepared_launcher(self) -> Launcher:
         """A launcher whose import of the framework is already under way."""
         preload = ""
         if self._config.runner.warm_start:
             preload = self._command(self._trials, seed=0).preload
-        environment = trainer_environment(
-            os.environ, threads=self._config.training.threads, gpu=self._gpu, extra={}
-        )
-        launcher = Launcher(preload, environment=environment)
+        launcher = Launcher(preload, environment=self._environment)
         launcher.prepare()
         return launcher
 
@@ -206,17 +222,30 @@ class TrialEvaluator:
 def limits(config: Config) -> Limits:
     """What a trial of a run may take.
 
-    Without a wall limit of its own a trial gets twice its training time and a minute;
-    where the training time is not limited, only the stall limit holds.
+    Without a wall limit of its own a trial gets twice its training time and a minute.
+    Without a stall limit it may be silent as long as it may train, and a minute more, but
+    two minutes at least: a slow network takes long from one line to the next. Where the
+    training time is not limited, a trial may take any time, and be silent ten minutes.
     """
-    wall_s = config.runner.wall_limit_s
-    if not wall_s and config.training.time_limit_s:
-        wall_s = 2.0 * config.training.time_limit_s + 60.0
-    never = float("inf")
-    return Limits(wall_s=wall_s or never, stall_s=config.runner.stall_limit_s or never)
+    training_s, runner = config.training.time_limit_s, config.runner
+    wall_s, stall_s = runner.wall_limit_s, runner.stall_limit_s
+    if not wall_s:
+        wall_s = 2.0 * training_s + 60.0 if training_s else float("inf")
+    if not stall_s:
+        stall_s = max(120.0, training_s + 60.0) if training_s else 600.0
+    return Limits(wall_s, stall_s, log_bytes=runner.log_limit_mb * 2.0**20)
 
 
-def _result(current: _Current, outcome: Outcome | None) -> Result:
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    make_folder(folder)  # one may be left from a run that was cut off in this trial
+    for name, text in files.items():
+        path = folder / name
+        if "/" in name:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+
+
+def _result(current: _Current, outcome: Outcome | None, *, where: str) -> Result:
     """What to report; without an outcome the trial failed before or beside it."""
     ending, message = current.failure or ("crashed", "")
     fitness = loss = speed = None
@@ -238,7 +267,7 @@ def _result(current: _Current, outcome: Outcome | None) -> Result:
             seconds=time.monotonic() - current.clock,
             started_at=current.started_at,
             finished_at=time.time(),
-            message=clean(message),
+            message=clean(f"{where}: {message}") if ending != "ok" else "",
         )
     )
 

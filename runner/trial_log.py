@@ -2,6 +2,7 @@
 
 Whatever a trainer prints, the file, the memory and the time taken stay small: a file
 holds the first and the last of a long log, and a line longer than `LINE_LIMIT` is cut.
+Whatever becomes of the file, the lines are given.
 """
 
 from collections import deque
@@ -18,9 +19,14 @@ class TrialLog:
 
     The file is written as the output comes, up to `HEAD_BYTES`; of what follows, the
     last `TAIL_BYTES` are added on closing. A carriage return ends a line as well.
+
+    ``taken`` are the bytes of output so far; ``trouble`` says why the file could not be
+    written, and is empty where it could. Raises OSError where it cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
+        self.taken = 0
+        self.trouble = ""
         self._file = path.open("wb", buffering=0)
         self._head_left = HEAD_BYTES
         self._tail: deque[bytes] = deque()
@@ -30,6 +36,7 @@ class TrialLog:
 
     def feed(self, output: bytes) -> list[str]:
         """The lines that this piece of output completes, none of them empty."""
+        self.taken += len(output)
         first, *others = output.replace(b"\r", b"\n").split(b"\n")
         self._grow(first)
         lines = []
@@ -45,11 +52,14 @@ class TrialLog:
         """Complete the file; the last line, where it lacked its end."""
         if self._file.closed:
             return []
-        with self._file:
-            lines = self.feed(b"\n")
-            if self._dropped:
-                self._put(b"[%d bytes are left out here]\n" % self._dropped)
-            self._put(b"".join(self._tail))
+        lines = self.feed(b"\n")
+        if self._dropped:
+            self._put(b"[%d bytes are left out here]\n" % self._dropped)
+        self._put(b"".join(self._tail))
+        try:
+            self._file.close()
+        except OSError as error:  # a quota on a network file system shows only here
+            self.trouble = self.trouble or str(error.strerror)
         return lines
 
     def _grow(self, piece: bytes) -> None:
@@ -73,4 +83,10 @@ class TrialLog:
             self._dropped += len(oldest)
 
     def _put(self, text: bytes) -> None:
-        self._file.write(text)
+        rest = memoryview(text)
+        try:
+            # A disk that fills up takes a part, and tells of it at the next try.
+            while rest and not self.trouble:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self.trouble = str(error.strerror)

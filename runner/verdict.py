@@ -19,12 +19,15 @@ from ribosome.backends.base import (
     Speed,
     Tested,
 )
+from ribosome.runner.excerpt import excerpt
 
 CAPPED_LOSS = 87.33
 """Caffe clips a probability at the smallest float: a loss of 87.3365 is infinite."""
 
-MESSAGE_LIMIT = 500
+MESSAGE_LIMIT = 1200
 """Characters of a message."""
+
+_HEAD = 400
 
 _PRECEDENCE: tuple[Ending, ...] = (
     "timeout",
@@ -101,6 +104,8 @@ def judge(
     *,
     says: Callable[[int], Ending | None],
     limit: str = "",
+    fault: str = "",
+    folder: str = "",
     oom_killed: bool = False,
     peak_bytes: int = 0,
     lines: Sequence[str] = (),
@@ -109,9 +114,10 @@ def judge(
 
     ``exit_code`` is minus the signal where one ended the trainer, ``says`` the
     backend's reading of it, ``limit`` the limit that made us end the trial (empty: none
-    did), ``oom_killed`` whether the kernel killed for memory meanwhile, ``peak_bytes``
-    the most main memory that the trainer had, ``lines`` the last of the log. The first
-    row of the table that holds decides:
+    did), ``fault`` what else made us end it, ``folder`` the trial's, ``oom_killed``
+    whether the kernel killed for memory meanwhile, ``peak_bytes`` the most main memory
+    that the trainer had, ``lines`` the last of the log. The first row of the table that
+    holds decides:
 
     ============= ====================================================================
     timeout       a limit was reached, or the trainer said so
@@ -120,8 +126,9 @@ def judge(
     out_of_memory the trainer said so; or it failed and its last lines name the lack of
                   memory; or it was killed while the kernel ran out of memory
     invalid       the trainer said so
-    crashed       the trainer said so; any other exit code than 0; an end without
-                  `Finished` or without a validation; an accuracy outside 0 to 1
+    crashed       we ended it for a fault; the trainer said so; any other exit code than
+                  0; an end without `Finished` or without a validation; an accuracy
+                  outside 0 to 1
     ok            none of these: exit code 0, finite loss, an accuracy from 0 to 1
     ============= ====================================================================
     """
@@ -130,10 +137,11 @@ def judge(
     def claim(ending: Ending, message: str) -> None:
         claims.setdefault(ending, message)
 
-    said = [line for line in lines if line.strip()]
-    last = _last_lines(said)
+    last = excerpt(lines, folder=folder)
     if limit:
-        claim("timeout", f"{limit}; its log ends: {said[-1]}" if said else limit)
+        claim("timeout", f"{limit}; its log ends: {last}" if last else limit)
+    if fault:
+        claim("crashed", f"{fault}; its log ends: {last}" if last else fault)
     if seen.diverged:
         claim("diverged", seen.diverged)
     if seen.failed is not None:
@@ -141,7 +149,7 @@ def judge(
         claim(told if told in _PRECEDENCE else "crashed", seen.failed.message or last)
     if exit_code != 0:
         read = says(exit_code)
-        memory = [line for line in lines if _OUT_OF_MEMORY.search(line)]
+        memory = [n for n, line in enumerate(lines) if _OUT_OF_MEMORY.search(line)]
         if read is not None and read not in ("ok", "crashed"):
             claim(read, last or _how(exit_code))
         if oom_killed and exit_code in (-signal.SIGKILL, 128 + signal.SIGKILL):
@@ -151,7 +159,7 @@ def judge(
                 f"at {peak_bytes / 2**20:.0f} MiB of its own",
             )
         if memory:
-            claim("out_of_memory", memory[-1])
+            claim("out_of_memory", excerpt(lines[: memory[-1] + 1], folder=folder))
         claim("crashed", f"{_how(exit_code)}: {last}" if last else _how(exit_code))
     if missing := _missing(seen):
         claim("crashed", f"{missing}: {last}" if last else missing)
@@ -162,10 +170,12 @@ def judge(
 
 
 def clean(text: str) -> str:
-    """One line of printable text, at most `MESSAGE_LIMIT` characters: the last ones."""
+    """One line of printable text of `MESSAGE_LIMIT` characters: the two ends of a longer."""
     shown = "".join(c if c.isprintable() else " " for c in _ESCAPE.sub("", text))
     line = " ".join(shown.split())
-    return line if len(line) <= MESSAGE_LIMIT else "…" + line[1 - MESSAGE_LIMIT :]
+    if len(line) <= MESSAGE_LIMIT:
+        return line
+    return f"{line[:_HEAD]} … {line[_HEAD + 3 - MESSAGE_LIMIT :]}"
 
 
 def _diverged(seen: Seen, how: str) -> Seen:
@@ -187,11 +197,3 @@ def _how(exit_code: int) -> str:
         return f"killed by signal {-exit_code} ({signal.Signals(-exit_code).name})"
     except ValueError:
         return f"killed by signal {-exit_code}"
-
-
-def _last_lines(said: Sequence[str]) -> str:
-    """The end of the log; of a Python traceback the last line only."""
-    if not said:
-        return ""
-    traced = any(line.startswith("Traceback (most recent call last)") for line in said)
-    return said[-1] if traced else " | ".join(said[-3:])

@@ -52,6 +52,7 @@ class Launcher:
     def __init__(self, preload: str, *, environment: Mapping[str, str]) -> None:
         self._preload = preload
         self._environment = dict(environment)
+        self._changes: tuple[Mapping[str, str], dict[str, str | None]] | None = None
         self._server: Server | None = None
         self._deaths = 0
 
@@ -80,8 +81,9 @@ class Launcher:
     ) -> "Launched":
         """Start a trainer in ``folder``, its outputs going to the descriptor ``log``.
 
-        Takes ``log`` over. A warm trainer gets the arguments behind the preloaded
-        module's name in ``argv``. Does not wait for anything.
+        ``environment`` is all of the trainer's. Takes ``log`` over. A warm trainer gets
+        the arguments behind the preloaded module's name in ``argv``. Does not wait for
+        anything.
         """
         return Launched(self, argv, folder, environment, log)
 
@@ -90,6 +92,15 @@ class Launcher:
         if self._server is not None:
             self._server.end()
             self._server = None
+
+    def changes(self, environment: Mapping[str, str]) -> dict[str, str | None]:
+        """What makes the server's environment this one; None where a name goes."""
+        if self._changes is None or self._changes[0] != environment:
+            ours = self._environment
+            changes = dict.fromkeys(ours.keys() - environment.keys())
+            changes |= {n: v for n, v in environment.items() if ours.get(n) != v}
+            self._changes = dict(environment), changes
+        return self._changes[1]
 
     def _send(
         self, request: Mapping[str, object], argv: Sequence[str], log: int
@@ -154,7 +165,8 @@ class Launched:
     ) -> None:
         self._launcher = launcher
         self._argv = list(argv)
-        self._request = {"folder": folder, "environment": dict(environment)}
+        changes = launcher.changes(environment)
+        self._request = {"folder": folder, "environment": changes}
         self._log: int | None = log
         self._heard = b""
         self._exit: Exit | None = None

@@ -1,6 +1,7 @@
 """The worker: takes genomes from its endpoint, has them evaluated, reports at once.
 
-One genome runs and one waits, so that a worker never waits for the master. Whatever goes
+One genome runs and one waits, so that a worker never waits for the master. A worker that
+has nothing to say says so now and then, that it may not be taken for lost. Whatever goes
 wrong in one trial is a Result; what goes wrong with the worker itself is its last word.
 """
 
@@ -11,12 +12,16 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from math import inf
 
 from ribosome.genome.errors import RibosomeError
 from ribosome.runner.backoff import Backoff
 from ribosome.runner.evaluator import Evaluator
 from ribosome.runner.messages import (
+    Forget,
     Left,
+    Ready,
     Report,
     Result,
     Setup,
@@ -32,17 +37,29 @@ from ribosome.runner.transport import Endpoint, MasterGone
 _LOOK_S = 0.25
 """Between looks at a running trial that says nothing: its time limits need them."""
 
+_BEATS = 4
+"""Heartbeats in the time after which a silent worker is taken for lost."""
+
 _LINES = 3
 
 
-def make_evaluator(setup: Setup) -> Evaluator:
-    """The evaluator that a Setup names: trial, noop, or noop:SECONDS."""
+class _Dismissed(Exception):
+    """A Stop has come before the worker was ready."""
+
+
+def make_evaluator(
+    setup: Setup, *, going: Callable[[], object] = lambda: None
+) -> Evaluator:
+    """The evaluator that a Setup names: trial, noop, or noop:SECONDS.
+
+    ``going`` is called now and then while the data is copied; what it raises ends that.
+    """
     name, _, argument = setup.evaluator.partition(":")
     if name == "noop":
         return NoopEvaluator(seconds=float(argument or 0.0))
     from ribosome.runner.trial_evaluator import TrialEvaluator
 
-    return TrialEvaluator(setup)
+    return TrialEvaluator(setup, going=going)
 
 
 class Worker:
@@ -52,17 +69,18 @@ class Worker:
         self,
         endpoint: Endpoint,
         *,
-        make: Callable[[Setup], Evaluator] = make_evaluator,
+        make: Callable[[Setup], Evaluator] | None = None,
     ) -> None:
         self._endpoint = endpoint
-        self._make = make
+        self._make = make or partial(make_evaluator, going=self._look_up)
         self._backoff = Backoff()
         self._setup: Setup | None = None
         self._queue: deque[Work] = deque()
         self._running: Work | None = None
         self._began = self._clock = 0.0
         self._stopping = False
-        self._events: list[Started | Result | Left] = []
+        self._events: list[Ready | Started | Result | Left] = []
+        self._beat_s = self._sent = 0.0
 
     def run(self) -> None:
         """Work until a Stop, or until the master is gone."""
@@ -84,25 +102,42 @@ class Worker:
             self._wait(None)
         if self._setup is None:
             return
-        evaluator = self._make(self._setup)
         try:
-            self._endpoint.send(encode(Report()))
+            evaluator = self._make(self._setup)
+        except _Dismissed:
+            return
+        try:
+            self._beat_s = self._setup.heartbeat_s / _BEATS or inf
+            self._events.append(evaluator.ready())
             self._serve(evaluator)
         finally:
             evaluator.cancel()
             evaluator.close()
+
+    def _look_up(self) -> None:
+        """See whether there is still a run, in the middle of getting ready for it."""
+        self._take_in(None)
+        if self._stopping and not self._queue:
+            raise _Dismissed
 
     def _serve(self, evaluator: Evaluator) -> None:
         while True:
             self._take_in(evaluator)
             self._advance(evaluator)
             if self._events:
-                self._endpoint.send(encode(Report(tuple(self._events))))
-                self._events.clear()
+                self._report()
                 self._backoff.reset()
+            elif time.monotonic() - self._sent >= self._beat_s:
+                self._report()
             if self._stopping and self._running is None:
                 return
             self._wait(evaluator)
+
+    def _report(self) -> None:
+        """Send what has happened; if nothing has, that is a heartbeat."""
+        self._endpoint.send(encode(Report(tuple(self._events))))
+        self._events.clear()
+        self._sent = time.monotonic()
 
     def _take_in(self, evaluator: Evaluator | None) -> None:
         for data in self._endpoint.receive():
@@ -112,6 +147,8 @@ class Worker:
                 self._queue.append(message)
             elif isinstance(message, Setup):
                 self._setup = message
+            elif isinstance(message, Forget):
+                self._forget(message.trial, evaluator)
             else:
                 self._stopping = True
                 if message.now:
@@ -119,6 +156,13 @@ class Worker:
                     if evaluator is not None and self._running is not None:
                         evaluator.cancel()
                     self._running = None
+
+    def _forget(self, trial: int, evaluator: Evaluator | None) -> None:
+        """End a trial unreported, whether it runs or waits, or has ended already."""
+        self._queue = deque(work for work in self._queue if work.trial != trial)
+        if evaluator is not None and self._running and self._running.trial == trial:
+            evaluator.cancel()
+            self._running = None
 
     def _advance(self, evaluator: Evaluator) -> None:
         """Start and end trials until one is running that has not ended yet."""
@@ -169,5 +213,5 @@ class Worker:
             [source for source in sources if source is not None],
             [],
             [],
-            self._backoff.next() if blind else _LOOK_S,
+            self._backoff.next() if blind else min(_LOOK_S, self._beat_s),
         )

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from ribosome.genome.errors import RibosomeError
+from ribosome.genome.harmless import harmless
 from ribosome.genome.version import __version__
 
 COMMANDS = {
@@ -25,6 +26,7 @@ COMMANDS = {
     "search": "Search for the best network, as the file CONFIG says.",
     "results": "Print the results of a run, also while it runs.",
     "export": "Write a network of a run with its trained weights.",
+    "jobscript": "Write a job script that searches as the file CONFIG says.",
     "doctor": "Check what this machine offers and what is missing.",
 }
 """Every command, in the order of the help, with the first line of its own help."""
@@ -97,7 +99,8 @@ def _fail(ctx: click.Context, error: Exception) -> NoReturn:
             f"internal error, {type(error).__name__}: {error}; "
             "run again with `ribosome --debug ...` and report what it prints"
         )
-    click.echo(f"ribosome: error: {' '.join(text.split())}", err=True)
+    line = harmless(" ".join(text.split()))
+    click.echo(f"ribosome: error: {line}", err=True)
     ctx.exit(1)
 
 

@@ -1,7 +1,6 @@
 """Converts foreign data into a data folder, and a data folder into what Caffe reads."""
 
 import tempfile
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from ribosome.backends.data import (
     read_info,
 )
 from ribosome.genome.errors import DataError
+from ribosome.genome.harmless import is_harmless
 
 if TYPE_CHECKING:
     from ribosome.backends.caffe.data import CaffeData, Layer
@@ -160,7 +160,7 @@ def check_source(held: "Source", where: str) -> None:
 
 def check_name(name: str, where: str) -> None:
     """No line breaks and the like, and nothing that was no UTF-8 on the disk."""
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+    if not is_harmless(name):
         raise DataError(
             f"{where}: the name {name!r} has a letter that cannot be written; rename it"
         )

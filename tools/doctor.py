@@ -7,17 +7,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
 from ribosome.backends.caffe.binary import caffe_version, find_caffe
 from ribosome.backends.data import cache_folder
 from ribosome.genome.errors import ConfigError, RunError
+from ribosome.runner.cores import usable_cores
+from ribosome.tools.doctor_gpus import gpus, launcher, local_run
+from ribosome.tools.finding import Finding
 from ribosome.tools.text import size
-
-State = Literal["ok", "missing", "note"]
 
 PACKAGES = ("click", "jinja2", "msgspec", "numpy", "pillow", "rich")
 """What every command may need, by the names of the distributions."""
@@ -30,21 +29,6 @@ _TORCH_CHECK = (
 )
 _FOR_CAFFE = "only the backends caffe and nvcaffe train with it"
 _LEAST_FREE_BYTES = 1 << 30
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check found; ``advice`` says what to do unless ``state`` is ok.
-
-    Only a required thing that is missing makes the machine unfit; a note is worth
-    knowing and stops nothing.
-    """
-
-    name: str
-    state: State
-    found: str
-    advice: str = ""
-    required: bool = False
 
 
 def checks() -> Iterator[Finding]:
@@ -169,8 +153,7 @@ def caffe() -> Finding:
 
 def cores() -> Finding:
     """The cores that this process may use."""
-    usable = len(os.sched_getaffinity(0))
-    return Finding("cores", "ok", f"{usable} of {os.cpu_count()} usable")
+    return Finding("cores", "ok", f"{usable_cores()} of {os.cpu_count()} usable")
 
 
 def memory() -> Finding:
@@ -188,24 +171,6 @@ def memory() -> Finding:
             "memory", "note", found, "a trainer needs about 1 GiB: free some"
         )
     return Finding("memory", "ok", found)
-
-
-def gpus() -> Finding:
-    """The GPUs that nvidia-smi lists."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return Finding("GPUs", "note", "no nvidia-smi", "trials train on the CPU")
-    query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    try:
-        run = subprocess.run(
-            query, capture_output=True, text=True, timeout=30, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return Finding("GPUs", "note", "nvidia-smi hangs", "check the driver")
-    names = [line.strip() for line in run.stdout.splitlines() if line.strip()]
-    if run.returncode != 0 or not names:
-        return Finding("GPUs", "note", "nvidia-smi finds none", "check the driver")
-    return Finding("GPUs", "ok", f"{len(names)}: {'; '.join(sorted(set(names)))}")
 
 
 def cache() -> Finding:
@@ -255,6 +220,8 @@ _CHECKS: tuple[Callable[[], Finding], ...] = (
     memory,
     cache,
     gpus,
+    local_run,
+    launcher,
     caffe,
     torch,
     mpi,

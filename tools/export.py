@@ -21,7 +21,7 @@ from ribosome.genome.errors import ReadError, RunError
 from ribosome.genome.network import Model
 from ribosome.genome.task import Task
 from ribosome.runner.journal import Record, read_config, read_trials
-from ribosome.templates.environment import template
+from ribosome.templates.environment import plain, template
 from ribosome.tools.options import read_genome
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def train_again(run: Run, progress: Callable[[int, int], object]) -> Trained:
 
     Raises RunError where it fails this time.
     """
-    from ribosome.runner.environment import trainer_environment, visible_gpus
+    from ribosome.runner.environment import trainer_environment
+    from ribosome.runner.gpus import visible_gpus
     from ribosome.runner.proposer import trial_seed
 
     config, trainer, task = run.config, run.backend, _task(run)
@@ -164,9 +165,9 @@ def readme(run: Run, trained: Trained) -> str:
     return template(run.target.readme).render(
         info=info,
         accuracy=trained.accuracy,
-        genome=run.trial.genome,
+        genome=plain(run.trial.genome),
         weights=run.target.weights_file,
-        classes=", ".join(info.class_names) or f"0 to {info.classes - 1}",
+        classes=", ".join(map(plain, info.class_names)) or f"0 to {info.classes - 1}",
     )
 
 

@@ -15,6 +15,11 @@ def check_room(folder: Path, files: Mapping[str, str | bytes | None]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, held in files.items():
         path = folder / name
+        if path.is_symlink():
+            raise RibosomeError(
+                f"{path}: is a link, which is not written through; remove it, or choose "
+                "another folder"
+            )
         if path.exists() and (held is None or path.read_bytes() != _bytes(held)):
             raise RibosomeError(
                 f"{path}: exists{'' if held is None else ' and differs'}; move it away, "

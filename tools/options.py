@@ -1,7 +1,6 @@
 """Options and arguments that several commands share, and what they stand for."""
 
 import difflib
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,7 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ribosome.genome.errors import ConfigError
+from ribosome.genome.harmless import harmless
 from ribosome.genome.task import DIGITS, Task, Training
+from ribosome.genome.toml import read_toml
 
 if TYPE_CHECKING:
     from ribosome.genome.space import Genes, Space
@@ -77,11 +78,10 @@ def _task_of_data(data: str) -> Task:
 
 def _task_of_file(path: Path) -> Task:
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file).get("task")
+        table = read_toml(path).get("task")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; check the path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path}: not TOML ({error})") from None
     if not isinstance(table, dict):
         raise ConfigError(f"{path}: no [task] in it; add one with {', '.join(_SIZES)}")
@@ -97,9 +97,10 @@ def _task_of_file(path: Path) -> Task:
         raise ConfigError(f"{path}: [task] lacks {', '.join(missing)}; add them")
     for key in _SIZES:
         value = table[key]
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        if type(value) is not int or not 1 <= value < 2**31:
             raise ConfigError(
-                f"{path}: [task] {key} is {value!r}, but must be a whole number from 1"
+                f"{path}: [task] {key} is {value!r}, but must be a whole number from 1 "
+                "to 2147483647"
             )
     channels = table["channels"]
     mean = table.get("mean", [])
@@ -116,7 +117,7 @@ def _task_of_file(path: Path) -> Task:
             f"{path}: [task] scale is {scale!r}, but must be a number above 0"
         )
     return Task(
-        name=str(table.get("name", path.stem)),
+        name=harmless(str(table.get("name", path.stem))),
         channels=channels,
         height=table["height"],
         width=table["width"],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 import click
 
+from ribosome.genome.harmless import harmless
 from ribosome.tools import text
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Display(Protocol):
 
 def make_display(style: Style, title: str) -> Display:
     """The display of that style; ``title`` says what is searched."""
+    title = harmless(title)
     if style == "live":
         return Live(title)
     return Plain(title) if style == "plain" else Hidden()
@@ -54,7 +56,7 @@ class Hidden:
 
     def warn(self, text: str) -> None:
         """A line on stderr."""
-        click.echo(f"ribosome: warning: {text}", err=True)
+        click.echo(f"ribosome: warning: {harmless(text)}", err=True)
 
     def __enter__(self) -> Self:
         return self
@@ -112,7 +114,8 @@ class Live:
 
     def warn(self, text: str) -> None:
         """A line above the display."""
-        self._console.print(f"warning: {text}", style="yellow", markup=False)
+        line = f"warning: {harmless(text)}"
+        self._console.print(line, style="yellow", markup=False)
 
     def __enter__(self) -> Self:
         self._live.start()

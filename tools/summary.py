@@ -6,7 +6,9 @@ from pathlib import Path
 from ribosome.backends.data import find_data, read_info
 from ribosome.genome.task import Training
 from ribosome.runner.config import Config
+from ribosome.runner.filesystems import is_shared, kind
 from ribosome.runner.observer import Summary
+from ribosome.runner.records import read_workers
 from ribosome.tools import text
 from ribosome.tools.options import read_genome
 
@@ -35,6 +37,8 @@ def print_summary(config: Config, run: Path, summary: Summary, *, live: bool) ->
         )
         console.print(table(seen))
     console.print(f"\n{endings(summary)}", markup=False)
+    if line := staged(run) or unstaged(config):
+        console.print(line, markup=False)
     if best is None:
         console.print(
             f"No network has an accuracy. See why: ribosome results {run} --failures",
@@ -60,6 +64,34 @@ def endings(summary: Summary) -> str:
         took = text.duration(summary.seconds)
         line += f"\nTime: {which}{took}, {rate:,.0f} networks/hour."
     return line
+
+
+def staged(run: Path) -> str:
+    """On how many nodes the data was staged, and what of it was read for that; "" for none.
+
+    That is the size of the data for every node, whatever the number of networks. Raises
+    RunError where there is no run.
+    """
+    copies = [worker for worker in read_workers(run) if worker.bytes_read]
+    if not copies:
+        return ""
+    nodes = len({copy.host for copy in copies})
+    where = "1 node" if nodes == 1 else f"{nodes} nodes"
+    if len(copies) != nodes:
+        where += f" in {len(copies)} copies"
+    total = text.size(sum(copy.bytes_read for copy in copies))
+    return f"Data staged on {where}: {total} read from the shared file system."
+
+
+def unstaged(config: Config) -> str:
+    """That trials read their data from a shared file system; "" where they do not.
+
+    How much they read is not known.
+    """
+    data = Path(find_data(config.task.data))
+    if is_shared(data):
+        return f"Data not staged: every trial read it from {kind(data)}."
+    return ""
 
 
 def next_steps(config: Config, run: Path, genome: str) -> list[tuple[str, str]]:

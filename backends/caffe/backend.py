@@ -64,7 +64,9 @@ class Caffe:
                 f"{caffe} is Caffe {version}, BVLC's, which refuses what nvcaffe writes; "
                 'set RIBOSOME_CAFFE to NVIDIA\'s, or write backend.name = "caffe"'
             )
-        prepared(task.data, layer_of(task))
+        layer = layer_of(task)
+        if task.data:
+            prepared(task.data, layer)
 
     def command(
         self, folder: str, *, gpu: int | None, seed: int, save: str = ""

@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import Literal
 
 from ribosome.backends.data import (
+    FILES,
     INFO_FILE,
-    PARTS,
     DataInfo,
     cache_folder,
     check_info,
     open_arrays,
     read_info,
 )
+from ribosome.backends.nofollow import open_file
 from ribosome.genome.errors import ConfigError, DataError
 from ribosome.genome.task import Task
 
@@ -37,10 +38,6 @@ Layer = Literal["lmdb", "hdf5"]
 
 FORM_FILE = "form.json"
 FORM_FORMAT = 1
-_FILES = (
-    INFO_FILE,
-    *(f"{part}_{kind}.npy" for part in PARTS for kind in ("images", "labels")),
-)
 ABANDONED_S = 3600.0
 """A form that nobody wrote to for so long is one whose writer was killed."""
 
@@ -205,7 +202,7 @@ def _sources(form: Path, layer: Layer) -> CaffeData:
 def _place(data_folder: str, layer: Layer) -> Path:
     """Where the form of a data folder stands: another place once the data is changed."""
     held = []
-    for name in _FILES:
+    for name in FILES:
         try:
             found = Path(data_folder, name).stat()
         except OSError as error:
@@ -224,6 +221,8 @@ def _place_of(
     folder = Path(data_folder).resolve()
     own = folder / "caffe"
     writable = os.access(own if own.is_dir() else folder, os.W_OK | os.X_OK)
+    if own.is_symlink():  # somebody else's folder, where old forms would be removed
+        writable = False
     if layer == "hdf5" and _has_space(folder):
         writable = False  # see `check_place`
     if not writable:
@@ -243,7 +242,7 @@ def _has_space(path: Path) -> bool:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One process at a time; all at once where the file system has no locks."""
-    with (folder / ".lock").open("w") as file:
+    with os.fdopen(open_file(folder / ".lock", os.O_WRONLY | os.O_CREAT), "w") as file:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

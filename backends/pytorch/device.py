@@ -6,13 +6,18 @@ loss before. A CPU gains from channels_last alone: 1.0 to 1.6 times as many batc
 bench/trainer.py, most on large maps.
 """
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
+from ribosome.backends.base import GPU_SHARE
 from ribosome.backends.pytorch.endings import Invalid, Usage
+
+_OUTSIDE_BYTES = 640 << 20
+"""What a process takes of a GPU outside PyTorch's allocator: CUDA's context and kernels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,9 @@ class Device:
 def choose_device(gpu: int | None, precision: str) -> Device:
     """The GPU of that index among the visible ones, or the CPU, and how to use it.
 
-    ``precision`` is auto, single or mixed. Raises Usage for a GPU that is not there.
+    ``precision`` is auto, single or mixed. Where trainers share the GPU, this process takes
+    no more of its memory than its share, so that what fits does not depend on the others.
+    Raises Usage for a GPU that is not there.
     """
     if precision not in ("auto", "single", "mixed"):
         raise Invalid(f"precision {precision!r}: it is auto, single or mixed")
@@ -61,6 +68,8 @@ def choose_device(gpu: int | None, precision: str) -> Device:
             f"no GPU {gpu}: torch sees {count} here; leave out --gpu for the CPU"
         )
     torch.cuda.set_device(gpu)
+    if share := os.environ.get(GPU_SHARE):
+        _take_share(float(share), gpu)
     capability = torch.cuda.get_device_capability(gpu)
     gains = precision == "mixed" or (precision == "auto" and capability >= (7, 0))
     half = None
@@ -68,6 +77,12 @@ def choose_device(gpu: int | None, precision: str) -> Device:
         half = torch.bfloat16 if capability >= (8, 0) else torch.float16
     layout = torch.channels_last if gains else torch.contiguous_format
     return Device(torch.device("cuda", gpu), half, layout)
+
+
+def _take_share(share: float, gpu: int) -> None:
+    total = torch.cuda.get_device_properties(gpu).total_memory
+    rest = max(share - _OUTSIDE_BYTES / total, share / 2)
+    torch.cuda.set_per_process_memory_fraction(rest, gpu)
 
 
 def fitted(device: Device, network: nn.Module) -> Device:

@@ -22,6 +22,10 @@ SHARES = 10_000
 """Steps of the learning rate's schedule in a run that only time ends."""
 
 
+QUIET_S = 30.0
+"""Seconds after which the next iteration is logged though its turn has not come."""
+
+
 class Trained(NamedTuple):
     """One batch that the network was trained on: mean loss, logits and labels."""
 
@@ -82,27 +86,43 @@ class _Watch:
         self._display = display
         self._always = device.device.type == "cpu"
         self._log = log
+        self._logged_s = 0.0
         self._capped = False
 
     def look(self, trained: Trained, iteration: int, rate: float, clock: Clock) -> str:
         """What is wrong with the loss of an iteration; empty for nothing."""
         if iteration % self._display == 0:
             return self._show(trained, iteration, rate, clock)
+        if clock.seconds() - self._logged_s >= QUIET_S:
+            # A sign of life. When it comes is chance, and decides nothing but for a NaN,
+            # which would end training at the next line anyway.
+            loss = self._write(trained, iteration, rate, clock)
+            return (
+                f"the loss is NaN at iteration {iteration}" if math.isnan(loss) else ""
+            )
         if self._always and math.isnan(trained.loss.item()):
             return f"the loss is NaN at iteration {iteration}"
         return ""
 
     def _show(self, trained: Trained, iteration: int, rate: float, clock: Clock) -> str:
-        loss = capped_loss(trained.logits, trained.labels).mean().item()
-        with clock.stopped():
-            event = "iteration" if iteration else "first_iteration"
-            self._log(event, iteration=iteration, loss=loss, lr=rate)
+        loss = self._write(trained, iteration, rate, clock)
         if math.isnan(loss):
             return f"the loss is NaN at iteration {iteration}"
         before, self._capped = self._capped, is_capped(loss)
         if before and self._capped:
             return f"the loss stays at {CAP}, Caffe's cap, at iteration {iteration}"
         return ""
+
+    def _write(
+        self, trained: Trained, iteration: int, rate: float, clock: Clock
+    ) -> float:
+        """Log an iteration; its loss."""
+        loss = capped_loss(trained.logits, trained.labels).mean().item()
+        with clock.stopped():
+            event = "iteration" if iteration else "first_iteration"
+            self._log(event, iteration=iteration, loss=loss, lr=rate)
+        self._logged_s = clock.seconds()
+        return loss
 
 
 def _rates(solver: Solver, training: Training) -> Callable[[int, float], float]:

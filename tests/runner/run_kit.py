@@ -13,15 +13,18 @@ from pathlib import Path
 import numpy as np
 
 from ribosome.genome.space import Case, Gene, Genes, Group
+from ribosome.runner.clock import Clock
 from ribosome.runner.config import SearchConfig
 from ribosome.runner.journal import Journal
 from ribosome.runner.master import Master
 from ribosome.runner.messages import (
     Left,
+    Ready,
     Report,
     Setup,
     Started,
     Stop,
+    ToWorker,
     Work,
     decode_to_worker,
     encode,
@@ -93,10 +96,10 @@ class Workers:
         *,
         deadly: dict[int, int] | None = None,
         broken: dict[int, str] | None = None,
-        on_send: Callable[[int, Setup | Work | Stop], None] = lambda *_: None,
+        on_send: Callable[[int, ToWorker], None] = lambda *_: None,
         on_report: Callable[[Report], Report] = lambda report: report,
     ) -> None:
-        self.sent: dict[int, list[Setup | Work | Stop]] = {}
+        self.sent: dict[int, list[ToWorker]] = {}
         self.killed: list[int] = []
         self._joining = deque(range(1, count + 1))
         self._queues: dict[int, deque[Work]] = {}
@@ -127,7 +130,7 @@ class Workers:
                 events.append(self._say(worker, Left(self._broken[worker])))
                 self._queues.pop(worker)
             else:
-                events.append(self._say(worker))
+                events.append(self._say(worker, Ready(f"node{worker}", worker)))
         for worker, queue in list(self._queues.items()):
             if worker in self._stopped:
                 del self._queues[worker]
@@ -138,6 +141,13 @@ class Workers:
 
     def retire(self, worker: int) -> None:
         """Nothing to do: nobody is replaced but by `_evaluate`."""
+
+    def locate(self, worker: int, host: str, pid: int) -> None:
+        """Nothing to do."""
+
+    def abandon(self, worker: int) -> bool:  # noqa: ARG002 - as over MPI
+        """Nobody can be ended."""
+        return False
 
     def kill(self, worker: int) -> None:
         """Remember who had to be killed."""
@@ -170,6 +180,9 @@ def tiny_master(
     evaluations: int = 30,
     observer: Silent | None = None,
     keep: str = "best",
+    heartbeat_s: float = 0.0,
+    quarantine: int = 0,
+    clock: Clock | None = None,
 ) -> tuple[Master, Journal]:
     """A master over a new or an old journal in a folder, for the tiny language."""
     journal = Journal(folder)
@@ -200,8 +213,10 @@ def tiny_master(
         backlog=backlog,
         tally=tally,
         observer=observer or Silent(),
-        setup=Setup(b"{}", str(folder), 0, "noop"),
+        setup=Setup(b"{}", str(folder), 0, "noop", heartbeat_s=heartbeat_s),
         keep=keep,
+        quarantine=quarantine,
+        clock=clock,
     )
     return master, journal
 
@@ -218,12 +233,13 @@ class RealRun:
         *options: str,
         launcher: tuple[str, ...] = (),
         evaluator: str = "noop:0.003",
+        python: str = sys.executable,
     ) -> subprocess.Popen[str]:
         """Start it; options are KEY=VALUE settings and --resume."""
         return subprocess.Popen(
             [
                 *launcher,
-                sys.executable,
+                python,
                 "-P",
                 PROGRAM,
                 str(self.folder),

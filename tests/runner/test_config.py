@@ -133,6 +133,18 @@ def test_the_value_of_an_override(override, table, key, value, write) -> None:
             "run.toml: unknown key 'workers' in [search]; it belongs in [runner]",
         ),
         (
+            "[runner]\nworkers = 0",
+            "run.toml: [runner] workers = 0: expected a whole number >= 1",
+        ),
+        (
+            "[runner]\nworkers = 'all'",
+            'run.toml: [runner] workers = "all": take a whole number, or "auto"',
+        ),
+        (
+            "[runner]\nworkers = 1.5",
+            'run.toml: [runner] workers = 1.5: expected a whole number or "auto"',
+        ),
+        (
             "[search]\nname = 'x'",
             "run.toml: unknown key 'name' in [search]; "
             "it belongs in [space] or [backend]",

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from ribosome.genome.errors import RunError
-from ribosome.runner.journal import Journal, read_config, read_trials
+from ribosome.runner.journal import (
+    Journal,
+    WorkerRecord,
+    read_config,
+    read_trials,
+    read_workers,
+)
 from ribosome.runner.messages import Result
 
 
@@ -177,6 +183,52 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         read_trials(tmp_path)
 
 
+def test_every_joining_of_a_worker_is_kept(journal: Journal, tmp_path: Path) -> None:
+    """A worker that comes back is there twice, with the pid of each time."""
+    journal.worker(2, host="node1", pid=77, gpu="3", bytes_read=1 << 40, at=100.0)
+    journal.commit(state)
+    journal.worker(2, host="node1", pid=88, gpu=None, bytes_read=0, at=101.0)
+    journal.commit(state)
+    assert read_workers(tmp_path) == [
+        WorkerRecord(2, "node1", 77, "3", 1 << 40, 100.0),
+        WorkerRecord(2, "node1", 88, None, 0, 101.0),
+    ]
+
+
+def first_version(folder: Path) -> None:
+    """A journal as Ribosome 1 wrote it, with one proposal."""
+    with closing(Journal(folder)) as journal:
+        journal.create(config="{}")
+        propose(journal, 1)
+        journal.commit(state)
+    with closing(sqlite3.connect(folder / "journal.sqlite")) as database:
+        database.execute("DROP TABLE workers")
+        database.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
+        database.commit()
+
+
+def test_an_older_journal_is_read(tmp_path: Path) -> None:
+    """Reading a journal of the first version changes nothing in it."""
+    first_version(tmp_path)
+    before = (tmp_path / "journal.sqlite").read_bytes()
+    assert [record.trial for record in read_trials(tmp_path)] == [1]
+    assert read_workers(tmp_path) == []
+    assert (tmp_path / "journal.sqlite").read_bytes() == before
+
+
+def test_an_older_journal_is_brought_up_to_date(tmp_path: Path) -> None:
+    """After `upgrade` a journal of the first version takes workers, and is of this one."""
+    first_version(tmp_path)
+    with closing(Journal(tmp_path)) as journal:
+        journal.upgrade()
+        journal.worker(1, host="here", pid=7, gpu=None, bytes_read=0, at=1.0)
+        journal.commit(state)
+    with closing(Journal(tmp_path)) as journal:
+        assert journal.meta["schema"] == "2"
+    assert [joined.pid for joined in read_workers(tmp_path)] == [7]
+    assert [record.trial for record in read_trials(tmp_path)] == [1]
+
+
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
     """A file that is no SQLite database is not written over."""
     (tmp_path / "journal.sqlite").write_text("this is my shopping list, not a database")
@@ -192,8 +244,9 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("journal")
 def test_a_second_master_is_told_who_has_the_folder(tmp_path: Path) -> None:
-    """The lock names the host and pid of its holder."""
-    with pytest.raises(RunError, match=rf"host .*, pid {os.getpid()}\)"):
+    """The lock names the host and pid of its holder, and since when it has the folder."""
+    holder = rf"\(host \S+, pid {os.getpid()}, since \d{{4}}-\d\d-\d\d [\d:]+ [+-]\d+\)"
+    with pytest.raises(RunError, match=holder):
         Journal(tmp_path)
 
 
@@ -221,7 +274,7 @@ def test_a_lock_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_a_write_that_was_cut_off_is_no_damage(tmp_path: Path) -> None:
-    """What a kill left half written is read after --resume, and the error says so."""
+    """What a kill left half written is put right: in a copy to read it, on --resume."""
     work, left = tmp_path / "work", tmp_path / "left"
     work.mkdir()
     with closing(Journal(work)) as journal:
@@ -231,10 +284,11 @@ def test_a_write_that_was_cut_off_is_no_damage(tmp_path: Path) -> None:
         rows = [(str(key), "x" * 5000) for key in range(100)]
         database.executemany("INSERT INTO meta VALUES (?, ?)", rows)
         shutil.copytree(work, left)
-    with pytest.raises(RunError, match=r"cannot be read .* now: .*--resume"):
-        read_trials(left)
+    before = {path.name: path.read_bytes() for path in left.iterdir()}
+    assert read_trials(left) == []
+    assert {path.name: path.read_bytes() for path in left.iterdir()} == before
     with closing(Journal(left)) as mended:
-        assert mended.meta == {"schema": "1", "config": "{}"}
+        assert mended.meta == {"schema": "2", "config": "{}"}
 
 
 def test_a_file_that_is_gone_is_noticed(journal: Journal, tmp_path: Path) -> None:

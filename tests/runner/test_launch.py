@@ -96,3 +96,18 @@ def test_open_mpi_is_told_to_share_cores(
     assert "--allow-run-as-root" in argv
     assert "--oversubscribe" in argv
     assert argv[-3:] == ["-n", "2", "true"]
+
+
+@pytest.mark.parametrize(
+    ("version", "asked"), [("4.1.6", False), ("5.0.8", True), ("10.0.0", True)]
+)
+def test_open_mpi_is_asked_to_survive_a_death(version: str, *, asked: bool) -> None:
+    """Versions before 5 know no such option."""
+    options = launch.options_of(f"mpiexec (Open MPI) {version}")
+    assert ("--with-ft" in options) == asked
+
+
+def test_what_survives_a_death_is_told_by_the_environment() -> None:
+    """Open MPI's launcher leaves a mark."""
+    assert launch.survives_death({"OMPI_MCA_mpi_ft_enable": "1"})
+    assert not launch.survives_death({"PMI_RANK": "1"})

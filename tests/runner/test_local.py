@@ -15,6 +15,7 @@ from ribosome.genome.errors import RunError
 from ribosome.runner.local import LocalTransport
 from ribosome.runner.messages import (
     Left,
+    Ready,
     Report,
     Result,
     Setup,
@@ -42,7 +43,8 @@ def transport(tmp_path: Path, marker: str) -> Iterator[LocalTransport]:
     with closing(LocalTransport(1, tmp_path)) as made:
         assert made.poll(0.0) == [Joined(1)]
         made.send(1, encode(SETUP))
-        assert reports(made, 1) == [Report()]
+        ((ready,),) = [report.events for report in reports(made, 1)]
+        assert isinstance(ready, Ready)
         yield made
     assert processes_with(marker) == []
 

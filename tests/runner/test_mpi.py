@@ -1,6 +1,7 @@
 """Whole runs over MPI, with the real mpiexec."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -107,7 +108,9 @@ def test_a_killed_master_takes_the_ranks_along(run: RealRun, mpiexec: str) -> No
 
 def _holder(folder: Path) -> int:
     """The pid in the run's lock."""
-    return int((folder / "lock").read_text().rpartition("pid")[2])
+    found = re.search(r"pid (\d+)", (folder / "lock").read_text())
+    assert found is not None
+    return int(found[1])
 
 
 def test_a_refused_run_ends_all_ranks(run: RealRun, mpiexec: str) -> None:

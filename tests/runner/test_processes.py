@@ -1,13 +1,15 @@
 """Finding and killing what a process has started, and the kernel's kills for memory."""
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from trial_kit import alive, until
+from trial_kit import PATIENCE_S, alive, until
 
-from ribosome.runner.processes import kill_session, oom_kills
+from ribosome.runner.processes import Mark, _numbers, kill_session, mark, oom_kills
 
 
 def fake_root(folder: Path, files: dict[str, str]) -> Path:
@@ -71,3 +73,62 @@ def test_a_session_is_killed_as_a_whole() -> None:
         finally:
             leader.kill()
             stranger.kill()
+
+
+SUBREAPER = """
+import os, sys, time
+from pathlib import Path
+from ribosome.runner import processes
+processes.become_subreaper()
+def fork(live):
+    pid = os.fork()
+    if pid == 0:
+        live()
+        os._exit(0)
+    return pid
+def sleep():
+    time.sleep(1000)
+stays = fork(lambda: (os.setsid(), sleep()))
+since = processes.mark() if sys.argv[1] == "soon" else None
+def daemon():
+    os.setsid()
+    for _ in range(3):
+        fork(lambda: (os.setpgid(0, 0), fork(sleep), sleep()))
+os.waitpid(fork(daemon), 0)  # what it started is ours now
+def others():
+    return [p.pid for p in processes._descendants(os.getpid(), stays, processes._listed())]
+while len(others()) < 6:
+    time.sleep(0.001)
+processes.kill_descendants(but=stays, since=since)
+print(len(others()), Path(f"/proc/{stays}").exists(), flush=True)
+processes.kill_descendants()
+print(Path(f"/proc/{stays}").exists())
+"""
+
+
+@pytest.mark.parametrize("when", ["soon", "late"])
+def test_all_that_descends_is_killed(when: str) -> None:
+    """Daemons with children in groups of their own end, and the one that stays stays."""
+    done = subprocess.run(
+        [sys.executable, "-c", SUBREAPER, when],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.stdout.split() == ["0", "True", "False"]
+
+
+def test_only_numbers_given_since_are_looked_at_soon_after() -> None:
+    """Shortly after a moment no other process is looked at, and later every one is."""
+    since = mark()
+    child = subprocess.Popen(["sleep", "1000"])
+    with child:
+        soon, all_of_them = list(_numbers(since)), list(_numbers(None))
+        child.kill()
+    assert os.getpid() not in soon
+    assert {os.getpid(), child.pid} <= set(all_of_them)
+    old = Mark(since.at - 1.0, since.pid)
+    assert os.getpid() in _numbers(old)
+    wrapped = Mark(time.monotonic(), since.pid + 100_000)
+    assert os.getpid() in _numbers(wrapped)

@@ -134,7 +134,7 @@ def test_a_second_master_is_refused(run: RealRun) -> None:
         second = run.start("--resume")
         _, errors = second.communicate()
     assert second.returncode == 1
-    assert f"pid {first.pid})" in errors
+    assert f"pid {first.pid}," in errors
     assert len(errors.splitlines()) == 1
 
 

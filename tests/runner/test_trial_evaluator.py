@@ -1,6 +1,7 @@
 """The evaluator of genomes, with a backend that emits little and the fake trainer."""
 
 import select
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,14 +23,15 @@ from ribosome.genome.space_file import load_space
 from ribosome.genome.task import Task, Training
 from ribosome.runner import trial_evaluator
 from ribosome.runner.config import Config, RunnerConfig, TrainingConfig
+from ribosome.runner.gpus import CUDA, Gpu
 from ribosome.runner.messages import Result, Setup, Work
-from ribosome.runner.trial import Limits
 from ribosome.runner.trial_evaluator import TrialEvaluator, limits
 from ribosome.search.variation import draw
 
 SPACE = load_space("menndl")
 GENES = draw(SPACE.groups, np.random.default_rng(1))
 GENOME = pack(SPACE, GENES)
+WHERE = f"worker 1 on {socket.gethostname()}"
 DATA = DataInfo("", "squares", 1, 12, 12, 3, train=30, val=30)
 
 
@@ -78,11 +80,14 @@ class Worker:
         self.backend = backend
         self.evaluators: list[TrialEvaluator] = []
 
-    def evaluator(self, **runner: object) -> TrialEvaluator:
-        """An evaluator under these settings of [runner]."""
+    def evaluator(self, gpu: Gpu | None = None, **runner: object) -> TrialEvaluator:
+        """An evaluator with a GPU or none, under these settings of [runner]."""
         config = Config(runner=msgspec.convert(runner, RunnerConfig))
         setup = Setup(
-            config=msgspec.json.encode(config), folder=str(self.folder), worker=1
+            config=msgspec.json.encode(config),
+            folder=str(self.folder),
+            worker=1,
+            gpu=gpu,
         )
         self.evaluators.append(TrialEvaluator(setup))
         return self.evaluators[-1]
@@ -176,7 +181,8 @@ def test_what_a_backend_cannot_say_is_invalid(worker: Worker) -> None:
     """An error of ours in a backend is invalid, in its own words."""
     worker.backend.error = UnsupportedOp("no ELU in this framework")
     result = worker.run("ok")
-    assert (result.ending, result.message) == ("invalid", "no ELU in this framework")
+    assert result.ending == "invalid"
+    assert result.message == f"{WHERE}: no ELU in this framework"
 
 
 def test_a_bug_in_a_backend_is_a_crash(worker: Worker) -> None:
@@ -204,7 +210,7 @@ def test_a_bug_in_a_parser_ends_the_trial_only(worker: Worker) -> None:
     worker.backend.feed = fail
     result = worker.run("hangs")
     assert result.ending == "crashed"
-    assert result.message.startswith("IndexError: alive")
+    assert result.message.startswith(f"{WHERE}: IndexError: alive")
 
 
 def test_an_exit_code_is_read_by_the_backend(worker: Worker) -> None:
@@ -234,9 +240,29 @@ def test_the_wall_limit_follows_the_training_time(
     """Without one of its own it is twice the training time and a minute."""
     config = Config(
         training=TrainingConfig(time_limit_s=time_limit_s),
-        runner=RunnerConfig(wall_limit_s=wall_limit_s, stall_limit_s=0.0),
+        runner=RunnerConfig(wall_limit_s=wall_limit_s),
     )
-    assert limits(config) == Limits(wall_s=expected)
+    assert limits(config).wall_s == expected
+
+
+@pytest.mark.parametrize(
+    ("stall_limit_s", "time_limit_s", "expected"),
+    [(0.0, 10.0, 120.0), (0.0, 600.0, 660.0), (5.0, 600.0, 5.0), (0.0, 0.0, 600.0)],
+)
+def test_the_stall_limit_follows_the_training_time(
+    stall_limit_s: float, time_limit_s: float, expected: float
+) -> None:
+    """Without one of its own no network is ended for being as slow as it may be."""
+    config = Config(
+        training=TrainingConfig(time_limit_s=time_limit_s),
+        runner=RunnerConfig(stall_limit_s=stall_limit_s),
+    )
+    assert limits(config).stall_s == expected
+
+
+def test_the_log_limit_is_the_configs() -> None:
+    """It is given in MiB."""
+    assert limits(Config(runner=RunnerConfig(log_limit_mb=3))).log_bytes == 3 << 20
 
 
 @pytest.mark.parametrize(
@@ -292,3 +318,25 @@ def test_the_launchers_variables_do_not_reach_the_trainer(
     log = (worker.trial / "log.txt").read_text()
     assert "PMI_RANK" not in log
     assert '"OMP_NUM_THREADS": "1"' in log
+
+
+@pytest.mark.parametrize("warm_start", [True, False])
+def test_a_trainer_sees_the_gpu_that_its_worker_was_given(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, warm_start: bool
+) -> None:
+    """The master says which; what the worker itself could see does not count."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    worker.backend.behaviour = ("tells",)
+    gpu = Gpu(CUDA, "2", "GPU-cccccccc-1")
+    evaluator = worker.evaluator(gpu, warm_start=warm_start, trials_per_gpu=2)
+    evaluator.start(Work(trial=7, genome=GENOME, seed=1))
+    assert result_of(evaluator).ending == "ok"
+    log = (worker.trial / "log.txt").read_text()
+    assert '"CUDA_VISIBLE_DEVICES": "2"' in log
+    assert '"RIBOSOME_GPU_SHARE": "0.500000"' in log
+    assert evaluator.ready().gpu == "GPU 2 (GPU-cccccccc)"
+
+
+def test_a_worker_without_a_gpu_says_so(worker: Worker) -> None:
+    """Its trainers use the CPU."""
+    assert worker.evaluator().ready().gpu is None

@@ -84,10 +84,20 @@ def test_closing_twice_is_harmless(path: Path) -> None:
     assert log.close() == []
 
 
-def test_a_full_disk_is_told_of_once() -> None:
-    """A log that cannot be completed is closed all the same."""
+def test_a_full_disk_is_told_of() -> None:
+    """A log that cannot be written says so, and still gives its lines."""
     log = TrialLog(Path("/dev/full"))
-    log.feed(b"half a line")
-    with pytest.raises(OSError, match="No space left"):
-        log.close()
+    assert log.trouble == ""
+    assert log.feed(b"whole\nhalf a line") == ["whole"]
+    assert log.trouble == "No space left on device"
+    assert log.feed(b" more\n") == ["half a line more"]
     assert log.close() == []
+
+
+def test_all_output_is_counted(path: Path) -> None:
+    """What is cut and left out counts as well."""
+    log = TrialLog(path)
+    log.feed(b"x" * 3 * LINE_LIMIT)
+    log.feed(b"\n")
+    log.close()
+    assert log.taken >= 3 * LINE_LIMIT + 1

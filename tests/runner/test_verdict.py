@@ -216,10 +216,22 @@ def test_messages_hold_no_control_characters(character: str) -> None:
 
 
 def test_messages_are_short() -> None:
-    """Of a long text the end is kept."""
-    text = clean("a" * 10_000 + "the end")
+    """Of a long text both ends are kept."""
+    text = clean("the beginning" + "a" * 10_000 + "the end")
     assert len(text) == MESSAGE_LIMIT
+    assert text.startswith("the beginning")
     assert text.endswith("the end")
+
+
+def test_a_fault_is_a_crash_in_its_own_words() -> None:
+    """What made us end a trial stands before its last words."""
+    given = verdict(GOOD, exit_code=-9, fault="it printed too much", lines=["tick"])
+    assert given == Verdict("crashed", "it printed too much; its log ends: tick")
+
+
+def test_a_fault_spoils_a_good_trial() -> None:
+    """A trial that ended well is not ok where its log could not be kept."""
+    assert verdict(GOOD, Finished(), fault="the disk is full").ending == "crashed"
 
 
 def test_no_message_of_a_failure_is_empty() -> None:

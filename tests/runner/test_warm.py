@@ -164,3 +164,12 @@ def test_close_ends_the_server(tmp_path: Path, marker: str) -> None:
     assert server is not None
     bench.launcher.close()
     assert not alive(server)
+
+
+def test_a_request_holds_only_what_is_other_than_the_servers() -> None:
+    """What a trainer's environment adds, changes and lacks; nothing where it is the same."""
+    launcher = Launcher("", environment={"A": "1", "B": "2"})
+    assert launcher.changes({"A": "1", "B": "2"}) == {}
+    assert launcher.changes({"A": "1", "C": "3"}) == {"B": None, "C": "3"}
+    assert launcher.changes({"B": "9"}) == {"A": None, "B": "9"}
+    assert launcher.changes({}) == {"A": None, "B": None}

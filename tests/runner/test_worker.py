@@ -11,12 +11,15 @@ import pytest
 from ribosome.genome.errors import DataError
 from ribosome.runner.evaluator import Evaluator
 from ribosome.runner.messages import (
+    Forget,
     Left,
+    Ready,
     Report,
     Result,
     Setup,
     Started,
     Stop,
+    ToWorker,
     Work,
     decode_report,
     encode,
@@ -26,12 +29,13 @@ from ribosome.runner.transport import MasterGone
 from ribosome.runner.worker import Worker, make_evaluator
 
 SETUP = Setup(b"{}", "/nowhere", 3, "noop")
+Event = Ready | Started | Result | Left
 
 
 class Master:
     """An endpoint whose other side says one thing at a time, then is gone."""
 
-    def __init__(self, *messages: Setup | Work | Stop) -> None:
+    def __init__(self, *messages: ToWorker) -> None:
         self._messages = deque(messages)
         self.reports: list[Report] = []
 
@@ -49,8 +53,17 @@ class Master:
         self.reports.append(decode_report(data))
 
     @property
-    def events(self) -> list[Started | Result | Left]:
-        """Everything that was reported, in order."""
+    def ready(self) -> Event:
+        """The first that was reported."""
+        return self._all[0]
+
+    @property
+    def events(self) -> list[Event]:
+        """Everything else that was reported, in order."""
+        return [event for event in self._all if not isinstance(event, Ready)]
+
+    @property
+    def _all(self) -> list[Event]:
         return [event for report in self.reports for event in report.events]
 
 
@@ -89,11 +102,11 @@ def serve(master: Master, evaluator: Evaluator | None = None) -> None:
     Worker(master, make=make).run()
 
 
-def test_the_first_report_is_empty() -> None:
-    """A worker says that it is there before it has anything to say."""
+def test_the_first_report_says_that_the_worker_is_ready() -> None:
+    """It names the machine and the process, before anything else."""
     master = Master(SETUP, Stop())
     serve(master)
-    assert master.reports[0] == Report()
+    assert master.ready == Ready(os.uname().nodename, os.getpid())
 
 
 def test_each_trial_is_started_then_ended() -> None:
@@ -132,6 +145,41 @@ def test_a_stop_now_ends_the_running_trial() -> None:
     assert [type(event) for event in master.events] == [Started, Left]
     assert evaluator.cancelled >= 1
     assert evaluator.closed == 1
+
+
+def test_a_forgotten_trial_is_not_reported() -> None:
+    """What runs of it is cancelled, what waits is never begun, and others go on."""
+
+    def slow(work: Work) -> Result | None:
+        return Result(work.trial, "ok", 0.5) if work.trial == 3 else None
+
+    evaluator = Scripted(slow)
+    master = Master(SETUP, work(1), work(2), work(3), Forget(2), Forget(1), Stop())
+    serve(master, evaluator)
+    assert [event.trial for event in master.events if isinstance(event, Result)] == [3]
+    assert [e.trial for e in master.events if isinstance(e, Started)] == [1, 3]
+
+
+def test_a_worker_with_nothing_to_say_sends_heartbeats() -> None:
+    """Four in the time after which it would be missed, also while a trial runs."""
+    setup = Setup(b"{}", "/nowhere", 3, "noop", heartbeat_s=0.04)
+    until = time.monotonic() + 0.2
+
+    class Patient(Master):
+        def receive(self) -> list[bytes]:
+            wait = len(self._messages) == 1 and time.monotonic() < until
+            return [] if wait else super().receive()
+
+    master = Patient(setup, work(1), Stop(now=True))
+    serve(master, Scripted(lambda _: None))
+    assert sum(not report.events for report in master.reports) >= 4
+
+
+def test_without_a_limit_there_are_no_heartbeats() -> None:
+    """Every report has something to say."""
+    master = Master(SETUP, work(1), *[Forget(9)] * 20, Stop(now=True))
+    serve(master, Scripted(lambda _: None))
+    assert all(report.events for report in master.reports)
 
 
 def test_a_stop_without_a_setup_ends_the_worker() -> None:

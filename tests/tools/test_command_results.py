@@ -7,6 +7,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from ribosome.runner.journal import Journal
+from ribosome.runner.messages import Result as TrialResult
+
 FIELDS = [
     *("trial", "genome", "phase", "ending", "fitness", "loss", "batches_per_s"),
     *("flops_per_batch", "parameters", "seconds", "worker", "generation", "parents"),
@@ -35,7 +40,7 @@ def test_csv_has_every_field(ribosome, run: Path) -> None:
     """The same for spreadsheets; lists are written with spaces."""
     rows = list(csv.DictReader(io.StringIO(ribosome("results", run, "--csv").stdout)))
     assert list(rows[0]) == FIELDS
-    assert rows[2]["message"] == "loss is NaN\nat iteration 3"
+    assert rows[2]["message"] == r"loss is NaN\x0aat iteration 3"
     assert (rows[3]["fitness"], rows[3]["parents"]) == ("", "1 2")
 
 
@@ -63,11 +68,81 @@ def test_speeds_stand_under_each_other(ribosome, run: Path) -> None:
 
 
 def test_failures_say_why(ribosome, run: Path) -> None:
-    """--failures lists those that failed with the message, and no other."""
+    """--failures shows those that failed with the message, and no other."""
     output = ribosome("results", run, "--failures").stdout
-    assert "diverged" in output
-    assert "loss is NaN" in output
+    assert "1 diverged (100% of the failures), trial 3, worker 3" in output
+    assert "    trial 3: loss is NaN" in output
     assert "0.7000" not in output
+
+
+@pytest.fixture
+def failing_run(run: Path) -> Path:
+    """The run with 60 more failures: 40 of one kind, then 20 that differ."""
+    with closing(Journal(run)) as journal:
+        for worker in (1, 2):
+            journal.worker(worker, host="node7", pid=1, gpu=None, bytes_read=0, at=1.0)
+        for trial in range(101, 161):
+            journal.propose(trial, "lenet-x", generation=0, parents=(), at=1.0)
+            what = "no room" if trial <= 140 else "x" * (trial - 139)
+            message = f"worker {trial % 2 + 1} on node7: {what} after {trial} s"
+            result = TrialResult(trial=trial, ending="crashed", message=message)
+            journal.finish(result, trial % 2 + 1)
+        journal.commit(lambda: "{}")
+    return run
+
+
+def test_failures_that_are_alike_stand_together(ribosome, failing_run: Path) -> None:
+    """The largest group first: its size, its trials, its workers and an example."""
+    lines = ribosome("results", failing_run, "--failures").stdout.splitlines()
+    assert lines[0] == (
+        "40 crashed (66% of the failures), trials 101 to 140, workers 1, 2 on node7"
+    )
+    assert lines[1] == "    trial 101: worker 2 on node7: no room after 101 s"
+    assert lines[2] == "    log: none was kept"
+
+
+def test_failures_name_a_log_that_is_there(ribosome, failing_run: Path) -> None:
+    """The path of a log is whole, whatever the width."""
+    folder = failing_run / "trials" / "105"
+    folder.mkdir(parents=True)
+    (folder / "log.txt").write_text("so it was")
+    output = ribosome("results", failing_run, "--failures").stdout
+    assert f"    log: {folder}/log.txt\n" in output
+
+
+def test_top_limits_the_kinds_of_failures(ribosome, failing_run: Path) -> None:
+    """The rest is counted, with the option that shows it."""
+    output = ribosome("results", failing_run, "--failures", "--top", 1).stdout
+    assert output.count("    trial ") == 1
+    assert "21 more kinds with 21 failures: --top 22\n" in output
+
+
+def test_failures_of_a_program_are_not_grouped(ribosome, failing_run: Path) -> None:
+    """--json and --csv have a row for each failure."""
+    assert (
+        len(json.loads(ribosome("results", failing_run, "--failures", "--json").stdout))
+        == 61
+    )
+    assert (
+        ribosome("results", failing_run, "--failures", "--csv").stdout.count("\n") == 62
+    )
+
+
+def test_failures_fit_the_terminal(ribosome, failing_run: Path) -> None:
+    """No line but a path is longer than the terminal is wide, and none ends in blanks."""
+    lines = ribosome("results", failing_run, "--failures").stdout.splitlines()
+    assert all(len(line) <= 80 for line in lines if "log: " not in line)
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_a_worker_that_fails_most_is_named(ribosome, failing_run: Path) -> None:
+    """With its host, and what the others do."""
+    with closing(sqlite3.connect(failing_run / "journal.sqlite")) as journal:
+        journal.execute("UPDATE trials SET worker = 2 WHERE trial > 100")
+        journal.execute("UPDATE trials SET ending = 'ok', worker = 1 WHERE trial > 130")
+        journal.commit()
+    output = ribosome("results", failing_run, "--failures").stdout
+    assert "Worker 2 on node7 fails far more than the others: 30 of 31 (97%)" in output
 
 
 def test_failures_as_json(ribosome, run: Path) -> None:

@@ -44,6 +44,7 @@ def searched(monkeypatch: pytest.MonkeyPatch, lenet_genomes: list[str]) -> list:
         return Summary(folder, 3, 2, 6.0, best, endings)
 
     monkeypatch.setattr("ribosome.runner.run.search", search)
+    monkeypatch.setattr("ribosome.tools.summary.read_workers", lambda _: [])
     return calls
 
 

@@ -127,19 +127,6 @@ def test_a_torch_that_does_not_load_is_no_crash(
     assert (finding.state, finding.found) == ("missing", "ImportError: libtorch")
 
 
-def test_gpus_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nvidia-smi prints."""
-    program(tmp_path / "nvidia-smi", 'printf "V100, 16 GiB\\nV100, 16 GiB\\n"')
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert doctor.gpus() == Finding("GPUs", "ok", "2: V100, 16 GiB")
-
-
-def test_no_gpu_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CPUs train too."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert doctor.gpus().state == "note"
-
-
 def test_a_caffe_is_named_with_its_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def command(
     from typing import cast
 
     from ribosome.backends.caffe.phases import Phase
+    from ribosome.genome.harmless import harmless
     from ribosome.tools.convert_network import convert_network
     from ribosome.tools.files import write_files
 
@@ -89,7 +90,7 @@ def command(
         stages=stages,
     )
     for note in converted.notes:
-        click.echo(note, err=True)
+        click.echo(harmless(note), err=True)
     written = write_files(out, converted.files)
     click.echo(
         f"{net}: {converted.layers} {'layer' if converted.layers == 1 else 'layers'}, "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ribosome.genome.errors import EncodeError
+from ribosome.genome.harmless import harmless
 from ribosome.tools.networks import ImageShape
 from ribosome.tools.options import read_genome, resolve_task, task_options
 
@@ -108,7 +109,7 @@ def _encode_read(
 
     model = read.model
     for note in read.reading.notes:
-        click.echo(note, err=True)
+        click.echo(harmless(note), err=True)
     if read.facts is None:
         model = replace(model, solver=_first_solver(target, read))
         click.echo(
@@ -175,7 +176,7 @@ def _print(space: "Space", model: "Model", task: "Task", is_nearest: bool) -> st
     text = to_text(space, found.genes)
     click.echo(text)
     for rounding in found.roundings:
-        click.echo(f"  {rounding}", err=True)
+        click.echo(f"  {harmless(str(rounding))}", err=True)
     click.echo(_rounded(len(found.roundings)), err=True)
     return text
 
@@ -183,7 +184,7 @@ def _print(space: "Space", model: "Model", task: "Task", is_nearest: bool) -> st
 def _listed(space: "Space", problems: tuple[str, ...], is_nearest: bool) -> EncodeError:
     """Say every problem on a line of its own; returns the error that closes the list."""
     for problem in problems:
-        click.echo(f"  {problem}", err=True)
+        click.echo(f"  {harmless(problem)}", err=True)
     count = f"{len(problems)} reasons" if len(problems) > 1 else "reason"
     advice = (
         "change the network, or take another space"

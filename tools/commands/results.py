@@ -29,7 +29,7 @@ TOP = 10
 )
 @click.option("--csv", "as_csv", is_flag=True, help="All fields, for spreadsheets.")
 @click.option("--json", "as_json", is_flag=True, help="All fields, for programs.")
-@click.option("--failures", is_flag=True, help="The trials that failed, and why.")
+@click.option("--failures", is_flag=True, help="What failed, alike ones together.")
 def command(
     run: Path, top: int | None, as_csv: bool, as_json: bool, failures: bool
 ) -> None:
@@ -39,11 +39,12 @@ def command(
     or null.
     """
     from ribosome.runner.journal import read_trials
+    from ribosome.tools.failures import failed
 
     if as_csv and as_json:
         raise click.UsageError("Give --csv or --json, not both.")
     trials = read_trials(run)
-    chosen = _failures(trials) if failures else trials
+    chosen = failed(trials) if failures else trials
     if top is not None:
         chosen = (chosen if failures else best_first(trials))[:top]
     if as_json:
@@ -53,14 +54,17 @@ def command(
     else:
         from rich.console import Console
 
+        from ribosome.tools.failure_list import print_failures
+        from ribosome.tools.summary import staged
+
         console = Console(highlight=False)
-        if failures and chosen:
-            console.print(_failure_table(chosen))
-        elif failures:
-            console.print("No trial has failed.")
+        if failures:
+            print_failures(console, run, trials, top=top or TOP)
         else:
             _print_best(console, run, trials, top or TOP)
         console.print(counts_by_ending(trials), markup=False)
+        if line := staged(run):
+            console.print(line, markup=False)
 
 
 def best_first(trials: "list[Record]") -> "list[Record]":
@@ -91,10 +95,6 @@ def fields(trial: "Record") -> dict[str, object]:
     import msgspec
 
     return dict(msgspec.structs.asdict(trial))
-
-
-def _failures(trials: "list[Record]") -> "list[Record]":
-    return [trial for trial in trials if trial.ending not in (None, "ok")]
 
 
 def _print_best(
@@ -144,28 +144,6 @@ def _best_table(trials: "list[Record]") -> "Table":
     return table
 
 
-def _failure_table(trials: "list[Record]") -> "Table":
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("trial", justify="right")
-    table.add_column("ending")
-    table.add_column("seconds", justify="right")
-    table.add_column("worker", justify="right")
-    table.add_column("why")
-    for trial in trials:
-        table.add_row(
-            str(trial.trial),
-            str(trial.ending).replace("_", " "),
-            _or_dash(trial.seconds, "{:.1f}"),
-            _or_dash(trial.worker, "{}"),
-            Text((trial.message or "").strip()),
-        )
-    return table
-
-
 def _or_dash(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
 
@@ -178,4 +156,10 @@ def _print_csv(trials: "list[Record]") -> None:
     for trial in trials:
         row = fields(trial)
         row["parents"] = " ".join(str(parent) for parent in trial.parents)
-        writer.writerow(row)
+        writer.writerow({name: _no_formula(value) for name, value in row.items()})
+
+
+def _no_formula(value: object) -> object:
+    """A text that a spreadsheet would calculate, marked as a text."""
+    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@"))
+    return f"'{value}" if formula else value

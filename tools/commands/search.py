@@ -113,6 +113,7 @@ def _search(
     resume: bool,
     progress: "Style",
 ) -> None:
+    from ribosome.genome.harmless import harmless
     from ribosome.runner.launch import launched_rank
     from ribosome.runner.observer import Interrupted
     from ribosome.runner.run import search
@@ -130,7 +131,7 @@ def _search(
         with display:
             summary = search(config, str(run), resume=resume, observer=display)
     except Interrupted as interrupted:
-        click.echo(f"ribosome: {interrupted}", err=True)
+        click.echo(f"ribosome: {harmless(str(interrupted))}", err=True)
         ctx.exit(interrupted.exit_code)
     if progress != "none":
         print_summary(config, run, summary, live=progress == "live")

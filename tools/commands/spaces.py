@@ -58,6 +58,7 @@ def text_length(space: "Space") -> int:
 def _overview(spaces: "list[Space]") -> "Table":
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD)
     for title in ("space", "version", "slots", "bits", "bytes", "characters"):
@@ -71,7 +72,7 @@ def _overview(spaces: "list[Space]") -> "Table":
             f"{space.bits:.1f}",
             str(space.genome_bytes),
             str(text_length(space)),
-            space.description,
+            Text(space.description),
         )
     return table
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pgm", ".ppm")
 )
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
+"""What a file may be, whatever its name says: Pillow hands PostScript to a program."""
+
 VALIDATION = ("val", "valid", "validation", "test")
 GREY = frozenset(("1", "L", "LA"))
 DEEP = frozenset(("I;16", "I;16B", "I;16L", "I", "F"))
@@ -184,7 +187,7 @@ def _open(file: Path) -> "Image":
     import PIL.Image
 
     try:
-        return PIL.Image.open(file)
+        return PIL.Image.open(file, formats=FORMATS)
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
         raise DataError(
             f"{file}: not an image that can be read; remove or replace it"

@@ -207,13 +207,24 @@ def _rows(stretch: Stretch, rows: NDArray[np.int64]) -> NDArray[Any]:
 
 
 def _pairs(file: Path) -> list[tuple[str, str]]:
+    with _opened(file) as opened:
+        datasets = [name for name in opened if _is_dataset(opened, name, file)]
+    return pairs({name.lower(): name for name in datasets}, file)
+
+
+def _is_dataset(opened: Any, name: str, file: Path) -> bool:
+    """Whether it is a dataset of this very file: a link could show us any other one."""
     import h5py
 
-    with _opened(file) as opened:
-        datasets = [
-            name for name, held in opened.items() if isinstance(held, h5py.Dataset)
-        ]
-    return pairs({name.lower(): name for name in datasets}, file)
+    if not isinstance(opened.get(name, getlink=True), h5py.ExternalLink):
+        held = opened[name]
+        if not isinstance(held, h5py.Dataset):
+            return False
+        if not (held.is_virtual or held.external):
+            return True
+    raise DataError(
+        f"{file}: {name} lies in another file; copy it into this one (h5repack, h5copy)"
+    )
 
 
 @contextmanager
@@ -228,7 +239,10 @@ def _opened(file: Path) -> Iterator[Any]:
             yield opened
     except FileNotFoundError:
         raise DataError(f"{file}: no such file; check the path") from None
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+    except (
+        *(OSError, RuntimeError, KeyError, ValueError, TypeError),
+        *(MemoryError, OverflowError),
+    ) as error:
         said = " ".join(str(error).split())
         raise DataError(
             f"{file}: not an HDF5 file that can be read ({said}); get it again"

@@ -9,12 +9,13 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ribosome.genome.errors import DataError
 from ribosome.tools.sources.arrays import source_of
+from ribosome.tools.sources.room import check_room
 from ribosome.tools.sources.source import Reading, Source
 
 if TYPE_CHECKING:
@@ -54,24 +55,33 @@ def read(path: Path, reading: Reading) -> Source:
 def read_idx(path: Path) -> "NDArray[Any]":
     """One IDX file as an array in the machine's byte order."""
     try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
+        with _unzipped(path) as file:
+            start = file.read(4)
+            if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in TYPES:
+                raise DataError(f"{path}: not an IDX file; get it again")
+            axes, dtype = start[3], np.dtype(TYPES[start[2]])
+            sizes = file.read(4 * axes)
+            whole = len(sizes) == 4 * axes
+            shape = struct.unpack(f">{axes}I", sizes) if whole else ()
+            wanted = math.prod(shape) * dtype.itemsize
+            check_room(path, wanted)
+            data = file.read(wanted + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error}); get it again") from None
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES:
-        raise DataError(f"{path}: not an IDX file; get it again")
-    axes, header = data[3], 4 + 4 * data[3]
-    dtype = np.dtype(TYPES[data[2]])
-    shape = struct.unpack(f">{axes}I", data[4:header]) if len(data) >= header else ()
-    wanted = header + math.prod(shape) * dtype.itemsize
     if not shape or len(data) != wanted:
+        header = 4 + 4 * axes
+        held = "more" if len(data) > wanted else f"{header + len(data)} bytes"
         raise DataError(
-            f"{path}: {len(data)} bytes, but its header says {wanted}: "
+            f"{path}: {held}, but its header says {header + wanted}: "
             "truncated or damaged; get it again"
         )
-    array = np.frombuffer(data, dtype, offset=header).reshape(shape)
-    return array.astype(dtype.newbyteorder("="))
+    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _unzipped(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+    return cast(IO[bytes], gzip.open(path)) if zipped else path.open("rb")
 
 
 def _training_file(folder: Path) -> Path:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FILE = "data.mdb"
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "PPM")
+"""What OpenCV decodes too. Pillow would hand PostScript to a program."""
+
 GREY = frozenset(("1", "L"))
 COLOUR = frozenset(("RGB", "RGBA", "P", "LA", "CMYK", "YCbCr"))
 """Pillow's modes of 8 bits: Caffe takes no other compressed images."""
@@ -201,7 +204,7 @@ def _decompressed(
     from PIL.Image import Resampling
 
     try:
-        with PIL.Image.open(io.BytesIO(bytes(data))) as image:
+        with PIL.Image.open(io.BytesIO(bytes(data)), formats=FORMATS) as image:
             if image.mode not in GREY | COLOUR:
                 raise DataError(
                     f"{where}: a compressed image of mode {image.mode}; Caffe reads "

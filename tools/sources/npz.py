@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile, is_zipfile
+from zipfile import is_zipfile
 
 from ribosome.genome.errors import DataError
 from ribosome.tools.sources.arrays import source_of
+from ribosome.tools.sources.room import check_room
 from ribosome.tools.sources.source import Reading, Source
 
 if TYPE_CHECKING:
@@ -35,11 +36,14 @@ def read(path: Path, reading: Reading) -> Source:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             names = {name.lower(): name for name in file.files}
             found = pairs(names, path)
+            check_room(path, sum(held.file_size for held in file.zip.infolist()))
             parts = [
                 (_load(file, x, path), _load(file, y, path), f"{path.name}: {x}, {y}")
                 for x, y in found
             ]
-    except (OSError, EOFError, BadZipFile, ValueError, TypeError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # zip archives and headers fail in many ways
         raise DataError(
             f"{path}: not an .npz that can be read ({error}); "
             "save it again with numpy.savez"
@@ -79,4 +83,6 @@ def _load(file: Mapping[str, Any], name: str, path: Path) -> "NDArray[Any]":
             f"{path}: {name} holds Python objects, which are not loaded; "
             "save it as numbers"
         ) from None
+    if isinstance(array, bytes):  # what is no array comes as it is in the zip
+        raise DataError(f"{path}: {name} is no array; save it with numpy.savez")
     return array

@@ -1,5 +1,7 @@
 """The choice of device, number format and layout."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -77,6 +79,34 @@ def test_a_gpu_is_mixed_where_it_has_tensor_cores(
     device = choose_device(1, precision)
     assert device.device == torch.device("cuda", 1)
     assert (device.precision, device.layout) == (expected, layout)
+
+
+@pytest.mark.parametrize(
+    ("share", "gib", "taken"),
+    [(None, 80, None), ("0.5", 80, 39.375), ("0.25", 16, 3.375), ("0.5", 1, 0.25)],
+)
+def test_trainers_that_share_a_gpu_leave_each_other_room(
+    share: str | None, gib: int, taken: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share less what CUDA itself takes, or half of it where that would be more."""
+    limits: list[float] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr(
+        torch.cuda,
+        "get_device_properties",
+        lambda _: SimpleNamespace(total_memory=gib << 30),
+    )
+    monkeypatch.setattr(
+        torch.cuda,
+        "set_per_process_memory_fraction",
+        lambda fraction, _: limits.append(fraction * gib),
+    )
+    if share is not None:
+        monkeypatch.setenv("RIBOSOME_GPU_SHARE", share)
+    choose_device(0, "auto")
+    assert limits == ([] if taken is None else [pytest.approx(taken)])
 
 
 @pytest.mark.parametrize("gpu", [-1, 1])

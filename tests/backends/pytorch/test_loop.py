@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ribosome.backends.pytorch import loop
 from ribosome.backends.pytorch.device import Device, choose_device
-from ribosome.backends.pytorch.loop import Outcome, Trained, iterate
+from ribosome.backends.pytorch.loop import QUIET_S, Outcome, Trained, iterate
 from ribosome.genome.solver import LearningRate, Solver
 from ribosome.genome.task import Training
 
@@ -127,6 +127,23 @@ def test_every_display_is_a_line(bench: Bench) -> None:
     """The first iteration has an event of its own: it ends the start-up."""
     bench.run(max_iterations=12, display=5)
     assert bench.lines == [("first_iteration", 0), ("iteration", 5), ("iteration", 10)]
+
+
+def test_a_slow_network_is_logged_by_time(bench: Bench) -> None:
+    """Who waits for a line hears of it, however long 50 iterations take."""
+    bench.run(seconds=lambda _: QUIET_S / 2, max_iterations=7, display=50)
+    assert bench.lines == [
+        ("first_iteration", 0),
+        *(("iteration", iteration) for iteration in (2, 4, 6)),
+    ]
+
+
+def test_a_line_by_time_decides_nothing(bench: Bench) -> None:
+    """A loss at the cap has to stay there from one display to the next."""
+    outcome = bench.run(
+        lambda i: CAPPED if i else FINE, lambda _: QUIET_S, max_iterations=9
+    )
+    assert outcome.diverged == ""
 
 
 def test_a_nan_loss_ends_training_at_once(bench: Bench) -> None:

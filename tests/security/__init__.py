@@ -1,0 +1,1 @@
+"""Attacks: what comes from other people, at its worst."""

@@ -1,0 +1,65 @@
+"""A victim: a folder that is nobody's business, to be found as it was."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ribosome.tools.cli import cli
+
+Ribosome = Callable[..., Result]
+
+
+class Victim:
+    """A folder with a file and a folder in it; `intact` says whether all is there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "precious.txt"
+        folder.mkdir()
+        self.file.write_text("precious")
+        (folder / "7").mkdir()
+        (folder / "7" / "thesis.txt").write_text("the only copy")
+        self.file.chmod(0o600)
+        self._before = self._seen()
+
+    @property
+    def intact(self) -> bool:
+        """Whether every file is there with what it held, and its mode."""
+        return self._seen() == self._before
+
+    def _seen(self) -> dict[str, tuple[int, bytes]]:
+        return {
+            str(path): (
+                path.stat().st_mode,
+                path.read_bytes() if path.is_file() else b"",
+            )
+            for path in sorted(self.folder.rglob("*"))
+        }
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Victim:
+    """Somebody's folder outside the run folder."""
+    return Victim(tmp_path / "victim")
+
+
+@pytest.fixture(scope="session")
+def cache_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder for all tests here: the digits are made once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def ribosome(cache_of_session: Path, monkeypatch: pytest.MonkeyPatch) -> Ribosome:
+    """Call `ribosome` with arguments, on a terminal of 80 columns that is none."""
+    monkeypatch.setenv("RIBOSOME_CACHE", str(cache_of_session))
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*arguments: object) -> Result:
+        return CliRunner().invoke(
+            cli, [str(argument) for argument in arguments], prog_name="ribosome"
+        )
+
+    return call
