@@ -62,7 +62,11 @@ def measure(options: argparse.Namespace, workers: int) -> dict[str, float]:
     settings = {
         "space": {"name": options.space},
         "search": {"strategy": options.strategy, "evaluations": options.results},
-        "runner": {"workers": max(1, workers), "gpus": "none"},
+        "runner": {
+            "workers": max(1, workers),
+            "gpus": "none",
+            "queue": options.queue,
+        },
     }
     config = msgspec.convert(settings, Config)
     with tempfile.TemporaryDirectory() as folder:
@@ -92,6 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=int, default=20000)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--queue", type=int, default=2, help="runner.queue")
     parser.add_argument("--space", default="menndl")
     parser.add_argument("--strategy", default="evolution")
     parser.add_argument("--rank", action="store_true", help=argparse.SUPPRESS)

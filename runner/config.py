@@ -84,6 +84,7 @@ class RunnerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     journal: str = "auto"  # wal, or rollback as a network file system needs it
     stage: Text = "auto"  # where a node keeps a copy of the data: auto, none, a folder
     heartbeat_s: Seconds = 60.0  # a worker silent for longer is lost; 0: never
+    queue: Annotated[int, Meta(ge=1, le=1024)] = 2  # trials at a worker, one running
     quarantine: CountOrNone = 8  # failures alike in a row that bar a worker; 0: none
 
 

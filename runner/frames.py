@@ -1,4 +1,4 @@
-"""Messages on a stream socket: four bytes of length, little-endian, then the message."""
+"""Messages one behind another: four bytes of length, little-endian, then the message."""
 
 import socket
 import struct
@@ -15,6 +15,17 @@ LONGEST = 1 << 26
 def frame(data: bytes) -> bytes:
     """A message as it goes over the wire."""
     return _LENGTH.pack(len(data)) + data
+
+
+def split(data: bytes) -> list[bytes]:
+    """The messages of whole frames that stand one behind another."""
+    messages: list[bytes] = []
+    start = 0
+    while start < len(data):
+        (length,) = _LENGTH.unpack_from(data, start)
+        start += _LENGTH.size + length
+        messages.append(data[start - length : start])
+    return messages
 
 
 class Frames:

@@ -45,11 +45,11 @@ class LocalTransport:
         self._selector = selectors.DefaultSelector()
         self._stillborn = 0
 
-    def send(self, worker: int, data: bytes) -> None:
+    def send(self, worker: int, *messages: bytes) -> None:
         """Send without waiting; what goes to a lost worker is dropped."""
         child = self._children.get(worker)
         if child is not None:
-            child.outbox += frame(data)
+            child.outbox += b"".join(map(frame, messages))
             child.flush()
             self._watch(worker, child)
 

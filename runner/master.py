@@ -5,7 +5,6 @@ all of it in one transaction, and only then sends: nothing is acted on that is n
 journal, should the master be killed.
 """
 
-import shlex
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +25,7 @@ from ribosome.runner.messages import (
     Setup,
     Started,
     Stop,
+    ToWorker,
     Work,
     encode,
     read_report,
@@ -56,7 +56,8 @@ class Master:
     ``setup`` is what every worker is told, but for its number and its GPU of ``gpus``;
     ``backlog`` are proposals without a result. Of the folders of trials that did not fail
     only the best one's stays, if ``keep`` is "best" (config.runner.keep_trials). A worker
-    gets no more work after ``quarantine`` failures in a row (`ribosome.runner.quarantine`).
+    gets no more work after ``quarantine`` failures in a row (`ribosome.runner.quarantine`),
+    and has up to ``depth`` trials at once, of which one runs.
     ``clock`` is the machine's own.
 
     A worker that was silent for ``setup.heartbeat_s`` is taken for lost. If it could not be
@@ -75,6 +76,7 @@ class Master:
         setup: Setup,
         keep: str = "best",
         quarantine: int = 0,
+        depth: int = 2,
         gpus: Mapping[int, Gpu] = MappingProxyType({}),
         clock: Clock | None = None,
     ) -> None:
@@ -90,22 +92,19 @@ class Master:
         self._gpus = gpus
         self._heartbeats = Heartbeats(setup.heartbeat_s)
         self._quarantine = Quarantine(quarantine)
+        self._depth = depth
         self._folders = TrialFolders(Path(setup.folder, "trials"))
-        self._outbox: list[tuple[int, bytes]] = []
+        self._outbox: dict[int, list[bytes]] = {}
         self._returning: set[int] = set()
         self._silent: set[int] = set()
         self._free: list[int] = []
         self._hosts: dict[int, str] = {}
         self._warned: set[str] = set()
-        self._dropped = 0
+        self.dropped = 0
+        """The number of answers that came too late, twice, or without a question."""
         self._last_words = ""
         self._dismissing = False
         self._now = self._heard = self._updated = self._clock.monotonic()
-
-    @property
-    def dropped(self) -> int:
-        """The number of answers that came too late, twice, or without a question."""
-        return self._dropped
 
     def run(self) -> None:
         """Run until every evaluation has its result, then let the workers go.
@@ -124,7 +123,9 @@ class Master:
             self._see_off(request)
         self._update()
         if not self._done:
-            raise Interrupted(self._farewell())
+            raise Interrupted.after(
+                self._tally.evaluated, self._tally.total, self._setup.folder
+            )
 
     @property
     def _done(self) -> bool:
@@ -133,9 +134,9 @@ class Master:
     def _turn(self, timeout: float) -> None:
         self._take_in(timeout)
         self._journal.commit(self._proposer.random_state)
-        for worker, data in self._outbox:
-            self._transport.send(worker, data)
-        self._outbox.clear()
+        for worker, messages in self._outbox.items():
+            self._transport.send(worker, *messages)
+        self._outbox = {}
         self._folders.tidy()
         if not (len(self._queues) or self._returning):
             self._wait_for_the_silent()
@@ -171,7 +172,7 @@ class Master:
             return
         gpu = self._gpus.get(worker)
         setup = msgspec.structs.replace(self._setup, worker=worker, gpu=gpu)
-        self._outbox.append((worker, encode(setup)))
+        self._tell(worker, setup)
 
     def _hear(self, worker: int, report: Report) -> None:
         self._heartbeats.hear(worker, self._now)
@@ -217,15 +218,15 @@ class Master:
         if self._quarantine.bars(worker, result.ending, handed.trial.text):
             self._bar(worker, result)
         elif worker in self._queues and not self._dismissing:
-            self._hand_out(worker)
+            self._hand_out(worker, depth=self._depth)
 
     def _drop(self, worker: int, trial: int) -> None:
         """An answer too many: the first has counted."""
-        self._dropped += 1
+        self.dropped += 1
         handed = self._queues.drop(worker, trial)
         if handed is not None:
             self._folders.remove_copy(trial, handed.copy)
-        if self._dropped == 1:
+        if self.dropped == 1:
             self._observer.warn(
                 f"{self._place(worker)} answered trial {trial}, which has its result or was "
                 "never given to it: the answer is dropped, as others will be without a word"
@@ -264,7 +265,8 @@ class Master:
             f"{self._place(worker)} speaks again: it gets work as before"
         )
         self._heartbeats.begin(worker, self._now)
-        self._outbox += [(worker, encode(Forget(trial))) for trial in answered]
+        for trial in answered:
+            self._tell(worker, Forget(trial))
         self._free.append(worker)
 
     def _wait_for_the_silent(self) -> None:
@@ -323,18 +325,19 @@ class Master:
         others = [copy for copy in range(copies + 1) if copy != handed.copy]
         self._folders.settle(number, handed.copy, others=others, contested=bool(rivals))
         here = [rival for rival in rivals if rival in self._queues]
-        self._outbox += [(rival, encode(Forget(number))) for rival in here]
+        for rival in here:
+            self._tell(rival, Forget(number))
         self._free += here
 
     def _deal(self) -> None:
         """Give each free worker something to do before any gets one to queue."""
-        for depth in (1, 2):
+        for depth in range(1, self._depth + 1):
             for worker in self._free:
                 if worker in self._queues and not self._dismissing:
                     self._hand_out(worker, depth=depth)
         self._free = []
 
-    def _hand_out(self, worker: int, *, depth: int = 2) -> None:
+    def _hand_out(self, worker: int, *, depth: int) -> None:
         for handed in self._queues.fill(worker, self._tally.bar, depth=depth):
             trial = handed.trial
             if handed.new:
@@ -346,7 +349,11 @@ class Master:
                     at=self._clock.time(),
                 )
             work = Work(trial.number, trial.genome, trial.seed, handed.bar, handed.copy)
-            self._outbox.append((worker, encode(work)))
+            self._tell(worker, work)
+
+    def _tell(self, worker: int, message: ToWorker) -> None:
+        """Have a message sent once the turn is committed."""
+        self._outbox.setdefault(worker, []).append(encode(message))
 
     def _warn_once(self, text: str) -> None:
         if text and text not in self._warned:
@@ -390,11 +397,3 @@ class Master:
         for worker in self._queues.workers:
             self._transport.kill(worker)
         self._folders.tidy(end=True)
-
-    def _farewell(self) -> str:
-        folder = self._setup.folder
-        config = shlex.quote(f"{folder}/config.toml")
-        return (
-            f"interrupted after {self._tally.evaluated} of {self._tally.total} evaluations; "
-            f"resume with: ribosome search {config} -o {shlex.quote(folder)} --resume"
-        )

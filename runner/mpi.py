@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 from ribosome.genome.errors import RunError
 from ribosome.runner import messages
 from ribosome.runner.backoff import Backoff
-from ribosome.runner.frames import LONGEST
+from ribosome.runner.frames import LONGEST, frame, split
 from ribosome.runner.launch import launched_rank, launched_ranks, survives_death
 from ribosome.runner.transport import Event, Joined, Lost, MasterGone, Message
 
@@ -158,10 +158,11 @@ class MpiTransport:
             code = 0 if error is None else int(getattr(error, "exit_code", 1))
             atexit.register(self._end_alone, code)
 
-    def send(self, worker: int, data: bytes) -> None:
+    def send(self, worker: int, *messages: bytes) -> None:
         """Send without waiting; what goes to a lost worker is dropped."""
         if worker not in self._dead:
             self._backoff.reset()
+            data = b"".join(map(frame, messages))
             message = [data, len(data), self._byte]
             try:
                 request = self._world.Isend(message, worker, _TO_WORKER)
@@ -295,7 +296,7 @@ class MpiEndpoint:
             self.closed = True
             if not found:
                 raise MasterGone from None
-        return [data for _, data in found]
+        return [message for _, data in found for message in split(data)]
 
     def send(self, data: bytes) -> None:
         """Send one Report. Raises MasterGone."""

@@ -1,8 +1,9 @@
 """What a run tells the one who watches it."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from ribosome.genome.errors import RunError
 
@@ -60,6 +61,15 @@ class Interrupted(RunError):
     """SIGINT or SIGTERM ended the search, in good order; the message says how to go on."""
 
     exit_code = 130
+
+    @classmethod
+    def after(cls, evaluated: int, total: int, folder: str) -> Self:
+        """After so many of the evaluations of the run in a folder."""
+        config = shlex.quote(f"{folder}/config.toml")
+        return cls(
+            f"interrupted after {evaluated} of {total} evaluations; resume with: "
+            f"ribosome search {config} -o {shlex.quote(folder)} --resume"
+        )
 
 
 class Observer(Protocol):

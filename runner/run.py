@@ -102,6 +102,7 @@ def lead(
             keep=run.config.runner.keep_trials,
             gpus=gpus,
             quarantine=run.config.runner.quarantine,
+            depth=run.config.runner.queue,
             clock=clock,
         ).run()
 

@@ -37,7 +37,7 @@ class Transport(Protocol):
     A worker that is lost may come back under the same number: as Lost, then Joined.
     """
 
-    def send(self, worker: int, data: bytes) -> None:
+    def send(self, worker: int, *messages: bytes) -> None:
         """Send without waiting; what goes to a lost worker is dropped."""
         ...
 

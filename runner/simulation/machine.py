@@ -87,12 +87,13 @@ class SimulatedMachine:
         """The number of workers."""
         return len(self._workers)
 
-    def send(self, worker: int, data: bytes) -> None:
+    def send(self, worker: int, *messages: bytes) -> None:
         """Send without waiting; what goes to a lost worker is dropped."""
-        self.meter.messages_out += 1
         target = self._worker(worker)
-        arrives = self.clock.master_sends() + self._latency_s
-        self._to_workers.append((arrives, target, target.life, data))
+        for message in messages:
+            self.meter.messages_out += 1
+            arrives = self.clock.master_sends() + self._latency_s
+            self._to_workers.append((arrives, target, target.life, message))
 
     def poll(self, timeout: float) -> list[Event]:
         """Everything that has happened; waits up to ``timeout`` seconds for the first.

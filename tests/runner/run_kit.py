@@ -109,8 +109,12 @@ class Workers:
         self._on_send = on_send
         self._on_report = on_report
 
-    def send(self, worker: int, data: bytes) -> None:
-        """Take a message to a worker."""
+    def send(self, worker: int, *messages: bytes) -> None:
+        """Take messages to a worker."""
+        for data in messages:
+            self._take(worker, data)
+
+    def _take(self, worker: int, data: bytes) -> None:
         message = decode_to_worker(data)
         self._on_send(worker, message)
         self.sent.setdefault(worker, []).append(message)

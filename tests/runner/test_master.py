@@ -337,9 +337,9 @@ def test_a_worker_that_does_not_leave_is_killed(
     monkeypatch.setattr("ribosome.runner.master._GRACE_S", 0.05)
 
     class Deaf(Workers):
-        def send(self, worker: int, data: bytes) -> None:
-            if worker != 2 or b"stop" not in data:
-                super().send(worker, data)
+        def send(self, worker: int, *messages: bytes) -> None:
+            if worker != 2 or b"stop" not in messages[0]:
+                super().send(worker, *messages)
 
     transport = Deaf(2)
     run(tmp_path, transport)

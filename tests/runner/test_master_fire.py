@@ -49,9 +49,9 @@ class Turns(Workers):
         """The same."""
         return float(self.turn)
 
-    def send(self, worker: int, data: bytes) -> None:
+    def _take(self, worker: int, data: bytes) -> None:
         """Take a message; a trial to forget is not begun."""
-        super().send(worker, data)
+        super()._take(worker, data)
         message = decode_to_worker(data)
         if isinstance(message, Forget):
             left = [
