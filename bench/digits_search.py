@@ -16,8 +16,8 @@ import numpy as np
 
 from ribosome.backends.data import find_data, open_arrays
 from ribosome.runner.config import load_config
-from ribosome.runner.journal import read_trials
 from ribosome.runner.observer import Silent
+from ribosome.runner.records import read_trials
 from ribosome.runner.run import search
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "digits.toml"

@@ -36,9 +36,9 @@ sys.path.append(str(KIT))
 import misbehaving  # noqa: E402
 import misbehaving_backend  # noqa: E402
 
-from ribosome.runner.journal import read_trials, read_workers  # noqa: E402
 from ribosome.runner.lock import LOCK  # noqa: E402
 from ribosome.runner.proposer import trial_seed  # noqa: E402
+from ribosome.runner.records import read_trials, read_workers  # noqa: E402
 from ribosome.runner.schema import FILE  # noqa: E402
 from ribosome.runner.trial import LOG  # noqa: E402
 from ribosome.runner.trial_evaluator import TRIALS  # noqa: E402

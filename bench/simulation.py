@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 
 from ribosome.runner.config import Config
-from ribosome.runner.journal import read_trials
 from ribosome.runner.observer import Silent
+from ribosome.runner.records import read_trials
 from ribosome.runner.run import search
 from ribosome.runner.simulation.clock import Service
 from ribosome.runner.simulation.machine import SimulatedMachine

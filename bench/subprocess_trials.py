@@ -28,9 +28,9 @@ from ribosome.backends.base import Command
 from ribosome.backends.pytorch.backend import PyTorch
 from ribosome.genome.space_file import load_space
 from ribosome.runner.config import Config
-from ribosome.runner.journal import read_trials
 from ribosome.runner.messages import Setup, Work
 from ribosome.runner.observer import Silent
+from ribosome.runner.records import read_trials
 from ribosome.runner.run import search
 from ribosome.runner.trial_evaluator import TrialEvaluator
 

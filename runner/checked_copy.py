@@ -4,10 +4,14 @@ import os
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
+from typing import BinaryIO
 
 from ribosome.genome.errors import RunError
 
 _BLOCK = 4 << 20
+_SYNCED = 256 << 20
+"""Bytes that are made to reach the device at once: so many take any disk seconds, all of a
+large file minutes, in which nobody could be told that the copy goes on."""
 
 
 class Damaged(RunError):
@@ -18,17 +22,21 @@ def copy_checked(source: Path, target: Path, *, advance: Callable[[], object]) -
     """Copy a file to one that is not there yet; its checksum, BLAKE2b in hexadecimal.
 
     The checksum is taken of what is read and, by reading the copy back from the device,
-    of what was written. ``advance`` is called for every block of either. The copy has the
-    times of its source. Raises Damaged if the two differ, OSError for either disk.
+    of what was written. ``advance`` is called for every block of either, at most `_SYNCED`
+    bytes of the device's work after the last time. The copy has the times of its source.
+    Raises Damaged if the two differ, OSError for either disk.
     """
-    taken = blake2b()
+    taken, waiting = blake2b(), 0
     with source.open("rb", buffering=0) as file, target.open("xb") as copy:
         for block in _blocks(file.fileno()):
             taken.update(block)
             copy.write(block)
+            waiting += len(block)
+            if waiting >= _SYNCED:
+                _synchronise(copy)
+                waiting = 0
             advance()
-        copy.flush()
-        os.fsync(copy.fileno())
+        _synchronise(copy)
         held = os.fstat(file.fileno())
         os.utime(copy.fileno(), ns=(held.st_atime_ns, held.st_mtime_ns))
     if checksum(target, advance=advance) != taken.hexdigest():
@@ -46,6 +54,12 @@ def checksum(path: Path, *, advance: Callable[[], object]) -> str:
             found.update(block)
             advance()
     return found.hexdigest()
+
+
+def _synchronise(file: BinaryIO) -> None:
+    """Have everything that was written reach the device."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _blocks(file: int) -> Iterator[bytes]:

@@ -5,13 +5,15 @@ https://sqlite.org/security.html. A trial's number becomes the name of a folder,
 hostile one could make any path.
 """
 
+import os
 import sqlite3
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from ribosome.backends.nofollow import is_file
 from ribosome.genome.harmless import harmless
 
 _LONGEST = 1 << 24
@@ -24,18 +26,20 @@ Row = TypeVar("Row", bound=msgspec.Struct)
 
 
 def file_problem(path: Path) -> str:
-    """Why a file and what lies beside it must not be opened as a journal; empty if fine."""
-    for name in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
-        if (name.exists() or name.is_symlink()) and not is_file(name):
-            return f"{name.name} is a link, or no file"
+    """Why a file and what lies beside it must not be opened as a journal; empty if fine.
+
+    A writer may make and remove what lies beside it meanwhile: each is looked at once.
+    """
+    for end in ("", "-wal", "-shm", "-journal"):
+        name = path.name + end
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(path.with_name(name).lstat().st_mode):
+                return f"{name} is a link, or no file"
     beside = path.with_name(f"{path.name}-journal")
-    if beside.exists() or beside.is_symlink():
-        if not is_file(beside):
-            return f"{beside.name} is a link, or no file"
-        with beside.open("rb") as file:
-            file.seek(max(0, beside.stat().st_size - len(_SUPER_JOURNAL)))
-            if file.read() == _SUPER_JOURNAL:
-                return f"{beside.name} is of several databases"
+    with suppress(FileNotFoundError), beside.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - len(_SUPER_JOURNAL)))
+        if file.read() == _SUPER_JOURNAL:
+            return f"{beside.name} is of several databases"
     return ""
 
 

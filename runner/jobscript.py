@@ -158,6 +158,13 @@ def render(system: System, config: Config, job: Job) -> str:
         )
     if system.scheduler != "none" and job.minutes is None:
         raise ConfigError("a job needs a time limit: give --time, as in --time 2:00")
+    if job.minutes is not None and system.scheduler != "none":
+        warned = -(-system.warning_s // 60)  # LSF counts it in minutes
+        if job.minutes <= warned:
+            raise ConfigError(
+                f"time {_hours(job.minutes)}: the search is warned {warned} minutes before its "
+                "end, and this job would end as it begins; give more --time"
+            )
     values = {
         "system": system,
         "job": job,

@@ -31,18 +31,8 @@ import msgspec
 from ribosome.genome.errors import RunError
 from ribosome.runner.filesystems import is_shared
 from ribosome.runner.lock import FolderLock
-from ribosome.runner.messages import Result
-from ribosome.runner.records import (
-    Record,
-    WorkerRecord,
-    count_endings,
-    iter_trials,
-    ordered,
-    read_best,
-    read_config,
-    read_trials,
-    read_workers,
-)
+from ribosome.runner.messages import Ready, Result
+from ribosome.runner.records import Record, ordered
 from ribosome.runner.schema import (
     FILE,
     PATIENCE_S,
@@ -56,19 +46,6 @@ from ribosome.runner.schema import (
     transaction,
 )
 
-__all__ = [
-    "FILE",
-    "Journal",
-    "Record",
-    "WorkerRecord",
-    "count_endings",
-    "iter_trials",
-    "read_best",
-    "read_config",
-    "read_trials",
-    "read_workers",
-]
-
 _PROPOSE = (
     "INSERT INTO trials (trial, asked, genome, phase, generation, parents, proposed_at, "
     "random_state) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -79,7 +56,7 @@ _FINISH = (
     "batches_per_s = ?, flops_per_batch = ?, parameters = ?, seconds = ?, started_at = ?, "
     "finished_at = ?, message = ? WHERE trial = ?"
 )
-_JOIN = "INSERT INTO workers VALUES (?, ?, ?, ?, ?, ?)"
+_JOIN = "INSERT INTO workers VALUES (?, ?, ?, ?, ?, ?, ?)"
 _NOTE = "REPLACE INTO meta VALUES (?, ?)"
 
 _CLOSE_S = 2.0
@@ -156,18 +133,19 @@ class Journal:
             self._database.execute(_NOTE, ("schema", str(VERSION)))
         self.meta["schema"] = str(VERSION)
 
-    def worker(
-        self,
-        worker: int,
-        *,
-        host: str,
-        pid: int,
-        gpu: str | None,
-        bytes_read: int,
-        at: float,
-    ) -> None:
+    def worker(self, worker: int, ready: Ready, *, at: float) -> None:
         """Note that a worker is ready to work: a line for each time that it joins."""
-        self._joined.append((worker, host, pid, gpu, bytes_read, at))
+        self._joined.append(
+            (
+                worker,
+                ready.host,
+                ready.pid,
+                ready.gpu,
+                ready.staged,
+                ready.bytes_read,
+                at,
+            )
+        )
 
     def propose(
         self,
@@ -248,7 +226,7 @@ class Journal:
         self._finished.clear()
 
     def check_in_place(self) -> None:
-        """Raise RunError if the file is not in its folder any more.
+        """Raise RunError if the file is not in its folder, or the folder not ours any more.
 
         Nothing else would tell: what is written to a file that was removed is lost without
         an error.
@@ -262,6 +240,7 @@ class Journal:
                 f"{self._path}: was moved or removed while the search was writing to it; "
                 "start another run, or put it back and go on with --resume"
             )
+        self._lock.check()
 
     def replay(self) -> Iterator[tuple[str, Record]]:
         """The run so far: ("asked" or "told", the trial as it is now), in order."""

@@ -14,6 +14,7 @@ import msgspec
 
 from ribosome.genome.errors import RunError
 from ribosome.runner.clock import Clock, SystemClock
+from ribosome.runner.dismissal import dismiss
 from ribosome.runner.gpus import Gpu
 from ribosome.runner.heartbeats import Heartbeats
 from ribosome.runner.journal import Journal
@@ -32,12 +33,12 @@ from ribosome.runner.messages import (
 )
 from ribosome.runner.observer import Interrupted, Observer
 from ribosome.runner.proposer import Candidate, Proposer
-from ribosome.runner.quarantine import Quarantine
+from ribosome.runner.quarantine import Quarantine, barred
 from ribosome.runner.queues import Handed, Queues
 from ribosome.runner.signals import StopRequest
 from ribosome.runner.tally import Tally
 from ribosome.runner.transport import Joined, Lost, Message, Transport
-from ribosome.runner.trial_folders import TrialFolders
+from ribosome.runner.trial_folders import TRIALS, TrialFolders
 
 _TURN_S = 0.2
 _UPDATE_S = 0.25
@@ -93,7 +94,7 @@ class Master:
         self._heartbeats = Heartbeats(setup.heartbeat_s)
         self._quarantine = Quarantine(quarantine)
         self._depth = depth
-        self._folders = TrialFolders(Path(setup.folder, "trials"))
+        self._folders = TrialFolders(Path(setup.folder, TRIALS))
         self._outbox: dict[int, list[bytes]] = {}
         self._returning: set[int] = set()
         self._silent: set[int] = set()
@@ -104,7 +105,7 @@ class Master:
         """The number of answers that came too late, twice, or without a question."""
         self._last_words = ""
         self._dismissing = False
-        self._now = self._heard = self._updated = self._clock.monotonic()
+        self._now = self._lost_at = self._updated = self._clock.monotonic()
 
     def run(self) -> None:
         """Run until every evaluation has its result, then let the workers go.
@@ -117,7 +118,7 @@ class Master:
                 while not self._done and not request.count:
                     self._turn(_TURN_S)
             except BaseException:
-                self._tell_to_stop(now=True)
+                dismiss(self._transport, self._queues.workers, self._clock, _GRACE_S)
                 raise
             self._tell_to_stop(now=not self._done)
             self._see_off(request)
@@ -140,9 +141,9 @@ class Master:
         self._folders.tidy()
         if not (len(self._queues) or self._returning):
             self._wait_for_the_silent()
-        if not self._hosts and self._now - self._heard > _START_S:
+        if not self._queues.ready and self._now - self._lost_at > _START_S:
             raise RunError(
-                f"no worker has begun within {_START_S:g} s: look at the machine, then go on "
+                f"no worker is ready after {_START_S:g} s: look at the machine, then go on "
                 "with --resume"
             )
         if self._now - self._updated >= _UPDATE_S:
@@ -188,7 +189,7 @@ class Master:
                 self._begin(worker, event)
             elif worker in self._queues:
                 (self._dismiss if event.broken else self._transport.retire)(worker)
-                self._give_back(worker, event.reason)
+                self._give_back(worker, event.reason, astray=event.broken)
 
     def _begin(self, worker: int, ready: Ready) -> None:
         """A worker is ready: its silence counts from now on, and it gets work."""
@@ -196,14 +197,7 @@ class Master:
             return
         self._hosts[worker] = ready.host
         self._transport.locate(worker, ready.host, ready.pid)
-        self._journal.worker(
-            worker,
-            host=ready.host,
-            pid=ready.pid,
-            gpu=ready.gpu,
-            bytes_read=ready.bytes_read,
-            at=self._clock.time(),
-        )
+        self._journal.worker(worker, ready, at=self._clock.time())
         self._warn_once(ready.warning)
         self._heartbeats.begin(worker, self._now)
         self._queues.begin(worker)
@@ -217,7 +211,7 @@ class Master:
         self._record(worker, handed, result)
         if self._quarantine.bars(worker, result.ending, handed.trial.text):
             self._bar(worker, result)
-        elif worker in self._queues and not self._dismissing:
+        if worker in self._queues:
             self._hand_out(worker, depth=self._depth)
 
     def _drop(self, worker: int, trial: int) -> None:
@@ -236,11 +230,7 @@ class Master:
         if worker in self._queues and not self._dismissing:
             self._dismiss(worker)
             self._give_back(
-                worker,
-                f"{self._place(worker)} is quarantined: one network after another ended as "
-                f"{result.ending} there while others trained elsewhere; the last said: "
-                f"{result.message or 'nothing'}; look at that machine",
-                charge=False,
+                worker, barred(self._place(worker), result), charge=False, astray=True
             )
 
     def _miss(self, worker: int) -> None:
@@ -272,26 +262,32 @@ class Master:
     def _wait_for_the_silent(self) -> None:
         """Nobody is there: an error, unless those that are only silent may speak again."""
         patience = _PATIENCE * self._setup.heartbeat_s
-        if not self._silent or self._now - self._heard > patience:
+        if not self._silent or self._now - self._lost_at > patience:
             raise RunError(f"no worker is left: {self._last_words}")
 
     def _lose(self, worker: int, reason: str, *, returns: bool) -> None:
         self._silent.discard(worker)
         if worker in self._queues:
-            if returns and not self._dismissing:
+            died = f"{self._place(worker)} was lost: {reason}"
+            handed = self._queues.current(worker)
+            if handed and self._quarantine.bars(worker, "lost", handed.trial.text):
+                self._transport.retire(worker)
+                died += "; others died there before it, so that none takes its place"
+            elif returns and not self._dismissing:
                 self._returning.add(worker)
-            self._give_back(worker, f"{self._place(worker)} was lost: {reason}")
+            self._give_back(worker, died)
 
     def _give_back(
         self, worker: int, reason: str, *, charge: bool = True, astray: bool = False
     ) -> None:
         """A worker is gone: others get its trials, but for one that took two along."""
         self._heartbeats.end(worker)
+        self._outbox.pop(worker, None)
         hopeless = self._queues.leave(worker, charge=charge, astray=astray)
         if self._dismissing:
             return
         self._last_words = reason
-        self._heard = self._now
+        self._lost_at = self._now
         self._observer.warn(reason)
         if hopeless is not None:
             lost = Result(

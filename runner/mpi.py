@@ -225,13 +225,16 @@ class MpiTransport:
 
     def _receive(self) -> None:
         found: list[tuple[int, bytes]] = []
+        failure: MPI.Exception | None = None
         try:
             self._mailbox.take_all(found)
         except self._error as error:
-            self._acknowledge(error)
+            failure = error
         for worker, data in found:
             self._stuck.discard(worker)
             self._events.append(Message(worker, data))
+        if failure is not None:
+            self._acknowledge(failure)
 
     def _acknowledge(self, error: "MPI.Exception") -> None:
         """A rank has died: receive from the others again. Raises what it is not."""
@@ -240,6 +243,7 @@ class MpiTransport:
         if error.Get_error_class() not in (self._failed, MPI.ERR_PROC_FAILED_PENDING):
             raise error
         self._world.Ack_failed()
+        self._receive()  # what they had sent before counts
         group = self._world.Get_failed()
         ranks = MPI.Group.Translate_ranks(group, None, self._world.group)
         for worker in sorted(set(ranks) - self._dead):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ribosome.genome.space import Genes
-from ribosome.runner.journal import Record
+from ribosome.runner.records import Record
 from ribosome.search.strategy import Proposal, Strategy
 
 if TYPE_CHECKING:

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from ribosome.runner.messages import Result
+
 _CHANCE = 0.01
 """The most rows of failures by mere chance that a whole run may be expected to have."""
 
@@ -50,8 +52,9 @@ class Quarantine:
         )
 
     def forget(self, worker: int) -> None:
-        """Another process has taken the worker's place."""
-        self._rows.pop(worker, None)
+        """Another process has taken the worker's place; how others died there still counts."""
+        if worker in self._rows and self._rows[worker].ending != "lost":
+            del self._rows[worker]
 
     def _by_chance(self, ending: str, repeats: int) -> float:
         """The expected number of such rows, were this worker no worse than the others."""
@@ -59,3 +62,12 @@ class Quarantine:
         elsewhere = results - repeats
         share = (self._endings[ending] - repeats) / elsewhere if elsewhere else 0.0
         return float(results * share**repeats)
+
+
+def barred(place: str, result: Result) -> str:
+    """What to say of a worker at a place that was barred after a result."""
+    return (
+        f"{place} is quarantined: one network after another ended as {result.ending} there "
+        f"while others trained elsewhere; the last said: {result.message or 'nothing'}; "
+        "look at that machine"
+    )

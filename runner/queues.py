@@ -1,4 +1,4 @@
-"""Who has which trial: one that runs and one that waits at every worker."""
+"""Who has which trial: at every worker one runs, and some wait."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -28,8 +28,8 @@ class Handed:
 class Queues:
     """Hands out the backlog first, then what the strategy proposes.
 
-    Close to the end, when fewer trials are left than there are workers, none is queued
-    behind a running one: another worker may be free sooner.
+    Close to the end no worker is given more than its share of what is left, and none is
+    queued behind a running one: another worker may be free sooner.
 
     A worker that is gone may be only silent: what it had is *astray*, goes to others as
     well, and the first answer counts.
@@ -55,6 +55,16 @@ class Queues:
     def running(self) -> int:
         """The number of workers that have a trial."""
         return self._busy
+
+    @property
+    def ready(self) -> bool:
+        """Whether any worker is ready for trials."""
+        return bool(self._ready)
+
+    def current(self, worker: int) -> Handed | None:
+        """The trial that a worker runs, the first of those that it has."""
+        queue = self._queues.get(worker)
+        return queue[0] if queue else None
 
     def __contains__(self, worker: int) -> bool:
         return worker in self._queues
@@ -87,7 +97,7 @@ class Queues:
             return
         queue = self._queues[worker]
         while left := len(self._backlog) + self._proposer.left:
-            if len(queue) >= (depth if left >= len(self._queues) else 1):
+            if len(queue) >= min(depth, 1 + left // len(self._queues)):
                 return
             new = not self._backlog
             trial = self._proposer.ask() if new else self._backlog.popleft()
@@ -152,6 +162,7 @@ class Queues:
         been charged twice. ``astray`` if the worker may be at them still.
         """
         queue = self._queues.pop(worker)
+        self._ready.discard(worker)
         self._busy -= bool(queue)
         if astray:
             lost = self._astray.setdefault(worker, {})
@@ -176,6 +187,7 @@ class Queues:
         Gives the numbers of those of its trials that have had their result meanwhile.
         """
         queue = self._queues[worker] = deque()
+        self._ready.add(worker)
         astray = self._astray.get(worker, {})
         waiting = {trial.number for trial in self._backlog}
         queue.extend(astray.pop(number) for number in list(astray) if number in waiting)

@@ -73,14 +73,16 @@ class Record(msgspec.Struct, frozen=True):
 class WorkerRecord(msgspec.Struct, frozen=True):
     """One joining of a worker, which may come back under its number with another pid.
 
-    ``gpu`` is what its trainers see, None without one; ``bytes_read`` is what it copied from
-    the shared file system for its node; ``joined_at`` is in seconds since the epoch.
+    ``gpu`` is what its trainers see, None without one; ``staged`` is the copy of the data on
+    its node that they read, empty where they read the data folder, and ``bytes_read`` what
+    it read of that to make the copy; ``joined_at`` is in seconds since the epoch.
     """
 
     worker: int
     host: str
     pid: int
     gpu: str | None
+    staged: str
     bytes_read: int
     joined_at: Amount
 

@@ -27,19 +27,19 @@ from ribosome.runner.config import (
     training_of,
 )
 from ribosome.runner.fingerprint import data_fingerprint
-from ribosome.runner.journal import Journal, Record
+from ribosome.runner.journal import Journal
 from ribosome.runner.local import LOG
 from ribosome.runner.lock import LOCK
 from ribosome.runner.observer import Observer
 from ribosome.runner.proposer import Candidate, Codec, Proposer
+from ribosome.runner.records import Record
 from ribosome.runner.schema import FILE, config_of
 from ribosome.runner.staging import is_staged
 from ribosome.runner.tally import Tally
-from ribosome.runner.trial_folders import TrialFolders
+from ribosome.runner.trial_folders import TRIALS, TrialFolders
 from ribosome.search.registry import make_strategy
 
 CONFIG = "config.toml"
-TRIALS = "trials"
 _OURS = (TRIALS, LOCK)
 """What a start that failed may have left in a folder without a journal."""
 

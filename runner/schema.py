@@ -22,6 +22,7 @@ WORKERS = """
         host TEXT NOT NULL,
         pid INTEGER NOT NULL,
         gpu TEXT,
+        staged TEXT NOT NULL,
         bytes_read INTEGER NOT NULL,
         joined_at REAL NOT NULL
     )
@@ -159,4 +160,9 @@ def transaction(database: sqlite3.Connection, path: Path) -> Iterator[None]:
         raise RunError(
             f"{path}: cannot be written: {error}; what was committed is safe: make room or "
             "mend the disk, then go on with --resume"
+        ) from None
+    except sqlite3.IntegrityError:
+        raise RunError(
+            f"{path}: another search has written to it as well (was its lock removed, or is "
+            "it on a node whose locks hold there alone?); end one, then go on with --resume"
         ) from None

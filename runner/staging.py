@@ -14,7 +14,7 @@ from string import Template
 
 from ribosome.genome.errors import DataError, RunError
 from ribosome.genome.task import Task
-from ribosome.runner.filesystems import is_shared, same_file_system
+from ribosome.runner.filesystems import is_shared, kind, same_file_system
 from ribosome.runner.node_copy import NodeCopy, reason
 
 BURST_BUFFERS = Path("/mnt/bb")
@@ -22,6 +22,24 @@ BURST_BUFFERS = Path("/mnt/bb")
 
 VARIABLES = ("SLURM_TMPDIR", "LOCAL_SCRATCH", "TMPDIR")
 """What may name a folder of the node's own, the more certain ones first."""
+
+_IN_MEMORY = ("tmpfs", "ramfs")
+"""Kinds of file systems where a copy would take the trainers' memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """A folder for the copy; ``name`` is what the config calls it, alike on every node."""
+
+    path: Path
+    name: str
+
+    def named(self, text: str) -> str:
+        """The text with the folder's name for its path.
+
+        A path that differs from node to node would make a warning of its own for each.
+        """
+        return text.replace(str(self.path), self.name)
 
 
 @dataclass(slots=True)
@@ -37,6 +55,7 @@ class Staged:
     bytes_read: int = 0
     warning: str = ""
     copy: NodeCopy | None = None
+    room: _Room | None = None
 
     def release(self) -> None:
         """Give the copy back; the node's last process that does so removes it."""
@@ -63,13 +82,16 @@ def stage(
     folder = Path(source)
     try:
         room = _room(folder, setting, environment)
-        if room is None:
-            return Staged(source)
-        copy = NodeCopy(room, folder)
+    except RunError as error:
+        return Staged(source, warning=not_staged(source, str(error)))
+    if room is None:
+        return Staged(source)
+    try:
+        copy = NodeCopy(room.path, folder)
         read = copy.use(going=going)
-        return Staged(str(copy.data), bytes_read=read, copy=copy)
+        return Staged(str(copy.data), bytes_read=read, copy=copy, room=room)
     except (OSError, RunError) as error:
-        return Staged(source, warning=not_staged(source, reason(error)))
+        return Staged(source, warning=not_staged(source, room.named(reason(error))))
 
 
 def is_staged(
@@ -95,7 +117,7 @@ def stage_task(
     Raises what ``prepare`` raises for that, and what ``going`` raises.
     """
     staged = stage(task.data, setting, going=going)
-    if staged.copy is not None:
+    if staged.room is not None:
         try:
             copied = replace(task, data=staged.folder)
             prepare(copied)
@@ -103,7 +125,7 @@ def stage_task(
         except DataError as error:
             staged.release()
             staged.folder = task.data
-            staged.warning = not_staged(task.data, str(error))
+            staged.warning = not_staged(task.data, staged.room.named(str(error)))
         except BaseException:
             staged.release()
             raise
@@ -119,36 +141,40 @@ def not_staged(source: str, why: str) -> str:
     )
 
 
-def _room(source: Path, setting: str, environment: Mapping[str, str]) -> Path | None:
-    """The folder to copy to; None where nothing is to be copied."""
+def _room(source: Path, setting: str, environment: Mapping[str, str]) -> _Room | None:
+    """The folder to copy to; None where nothing is to be copied. Raises RunError."""
     if setting == "none":
         return None
     if setting != "auto":
-        return Path(_expanded(setting, environment))
+        return _Room(Path(_expanded(setting, environment)), setting)
     if not is_shared(source):
         return None
     user = environment.get("USER") or _user_name()
-    candidates = [BURST_BUFFERS / user] if user else []
+    buffer = f"{BURST_BUFFERS}/$USER"
+    candidates = [_Room(BURST_BUFFERS / user, buffer)] if user else []
     for name in VARIABLES:
         if value := environment.get(name):
-            candidates.append(Path(value))
+            candidates.append(_Room(Path(value), f"${name}"))
     for room in candidates:
-        if room.is_absolute() and _is_of_node(room, source):
+        if room.path.is_absolute() and _is_of_node(room.path, source):
             return room
+    names = ", ".join((buffer, *(f"${name}" for name in VARIABLES)))
     raise RunError(
-        f"no storage of the node's own was found ({BURST_BUFFERS}/$USER, "
-        + ", ".join(f"${name}" for name in VARIABLES)
-        + ")"
+        f"no disk of the node's own was found that can be written to ({names})"
     )
 
 
 def _is_of_node(room: Path, source: Path) -> bool:
-    return (
-        room.is_dir()
-        and os.access(room, os.W_OK | os.X_OK)
-        and not is_shared(room)
-        and not same_file_system(room, source)
-    )
+    try:
+        return (
+            room.is_dir()
+            and os.access(room, os.W_OK | os.X_OK)
+            and not is_shared(room)
+            and kind(room) not in _IN_MEMORY
+            and not same_file_system(room, source)
+        )
+    except OSError:  # a folder above it that may not be looked into
+        return False
 
 
 def _expanded(setting: str, environment: Mapping[str, str]) -> str:

@@ -30,11 +30,9 @@ from ribosome.runner.leftovers import clear
 from ribosome.runner.messages import Ready, Result, Setup, Work, sanitised
 from ribosome.runner.staging import stage_task
 from ribosome.runner.trial import LOG, Limits, Outcome, Trial
+from ribosome.runner.trial_folders import TRIALS
 from ribosome.runner.verdict import clean
 from ribosome.runner.warm import Launcher
-
-TRIALS = "trials"
-"""The folder of trials in a run folder."""
 
 WEIGHTS = "weights"
 """The trained weights' name in the folder of a trial, whatever the backend."""

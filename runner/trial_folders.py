@@ -12,20 +12,25 @@ from pathlib import Path
 from ribosome.backends.nofollow import remove
 from ribosome.runner.messages import folder_name
 
+TRIALS = "trials"
+"""The folder of trials in a run folder."""
+
 
 class TrialFolders:
-    """The folders in ``folder``. What is noted is done by `tidy`, after the commit."""
+    """The folders in ``folder``. What is unwanted goes by `tidy`, after the commit.
+
+    A copy gets its name before the commit: should the master be killed in between, the
+    trial has no result, and is trained anew.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._unwanted: list[str] = []
-        self._settled: dict[int, int] = {}
         self._contested: dict[int, int] = {}
 
     def remove(self, trial: int) -> None:
         """The folder of a trial that has its result is not wanted any more."""
-        copy = self._settled.pop(trial, 0) or self._contested.pop(trial, 0)
-        self._unwanted.append(folder_name(trial, copy))
+        self._unwanted.append(folder_name(trial, self._contested.pop(trial, 0)))
 
     def remove_copy(self, trial: int, copy: int) -> None:
         """A copy has come to its end in vain."""
@@ -35,21 +40,22 @@ class TrialFolders:
         self, trial: int, copy: int, *, others: Iterable[int], contested: bool
     ) -> None:
         """A copy is the one that counts; ``contested`` if another may still be at it."""
-        self._unwanted += [folder_name(trial, other) for other in others]
-        if copy:
-            (self._contested if contested else self._settled)[trial] = copy
+        for other in others:
+            remove(self._folder / folder_name(trial, other))
+        if copy and contested:
+            self._contested[trial] = copy
+        elif copy:
+            self._rename(trial, copy)
 
     def tidy(self, *, end: bool = False) -> None:
-        """Do what was noted; at the ``end`` of a run nothing is contested any more."""
+        """Remove what is unwanted; at the ``end`` of a run nothing is contested any more."""
         for name in self._unwanted:
             remove(self._folder / name)
         self._unwanted.clear()
         if end:
-            self._settled |= self._contested
+            for trial, copy in self._contested.items():
+                self._rename(trial, copy)
             self._contested.clear()
-        for trial, copy in self._settled.items():
-            self._rename(trial, copy)
-        self._settled.clear()
 
     def recover(self) -> None:
         """Give a killed master's copies their names; none of its workers may be left."""

@@ -1,6 +1,6 @@
 """The worker: takes genomes from its endpoint, has them evaluated, reports at once.
 
-One genome runs and one waits, so that a worker never waits for the master. A worker that
+One genome runs and others wait, so that a worker never waits for the master. A worker that
 has nothing to say says so now and then, that it may not be taken for lost. Whatever goes
 wrong in one trial is a Result; what goes wrong with the worker itself is its last word.
 """
@@ -37,7 +37,7 @@ from ribosome.runner.transport import Endpoint, MasterGone
 _LOOK_S = 0.25
 """Between looks at a running trial that says nothing: its time limits need them."""
 
-_BEATS = 4
+BEATS = 4
 """Heartbeats in the time after which a silent worker is taken for lost."""
 
 _LINES = 3
@@ -80,7 +80,7 @@ class Worker:
         self._began = self._clock = 0.0
         self._stopping = False
         self._events: list[Ready | Started | Result | Left] = []
-        self._beat_s = self._sent = 0.0
+        self._beat_s, self._sent = inf, 0.0
 
     def run(self) -> None:
         """Work until a Stop, or until the master is gone."""
@@ -107,7 +107,7 @@ class Worker:
         except _Dismissed:
             return
         try:
-            self._beat_s = self._setup.heartbeat_s / _BEATS or inf
+            self._beat_s = self._setup.heartbeat_s / BEATS or inf
             self._events.append(evaluator.ready())
             self._serve(evaluator)
         finally:
@@ -144,7 +144,8 @@ class Worker:
             self._backoff.reset()
             message = decode_to_worker(data)
             if isinstance(message, Work):
-                self._queue.append(message)
+                if not self._stopping:
+                    self._queue.append(message)
             elif isinstance(message, Setup):
                 self._setup = message
             elif isinstance(message, Forget):

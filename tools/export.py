@@ -20,7 +20,7 @@ from ribosome.genome.decode import decode
 from ribosome.genome.errors import ReadError, RunError
 from ribosome.genome.network import Model
 from ribosome.genome.task import Task
-from ribosome.runner.journal import Record, read_config, read_trials
+from ribosome.runner.records import Record, read_config, read_trials
 from ribosome.templates.environment import plain, template
 from ribosome.tools.options import read_genome
 
@@ -178,7 +178,8 @@ def data_info(config: "Config") -> DataInfo:
 
 def _weights_of(folder: Path, trial: Record) -> Path:
     """Where the runner keeps the weights of a trial."""
-    from ribosome.runner.trial_evaluator import TRIALS, WEIGHTS
+    from ribosome.runner.trial_evaluator import WEIGHTS
+    from ribosome.runner.trial_folders import TRIALS
 
     return folder / TRIALS / str(trial.trial) / WEIGHTS
 

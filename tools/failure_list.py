@@ -78,15 +78,16 @@ def _print_group(
         subsequent_indent=_INDENT,
         break_on_hyphens=False,
     )
-    # Paths are for copying: never broken, whatever the width.
+    # Genomes and paths are for copying: never broken, whatever the width.
+    genome = f"{_INDENT}genome: {first.genome}"
     log = f"{_INDENT}log: {_log(run, alike)}"
-    console.print(f"{shown}\n{log}\n", markup=False, soft_wrap=True)
+    console.print(f"{shown}\n{genome}\n{log}\n", markup=False, soft_wrap=True)
 
 
 def _log(run: Path, alike: Group) -> str:
     """Where a log of the group is, of the first trial that has one."""
     from ribosome.runner.trial import LOG
-    from ribosome.runner.trial_evaluator import TRIALS
+    from ribosome.runner.trial_folders import TRIALS
 
     for trial in alike.trials:
         path = run / TRIALS / str(trial.trial) / LOG

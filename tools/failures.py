@@ -56,9 +56,14 @@ class Outlier:
     others: float
 
 
+def is_failure(trial: "Record") -> bool:
+    """Whether a trial ended, and not as ok."""
+    return trial.ending not in (None, "ok")
+
+
 def failed(trials: "Iterable[Record]") -> "list[Record]":
-    """The trials that ended, and not as ok."""
-    return [trial for trial in trials if trial.ending not in (None, "ok")]
+    """The failures among trials."""
+    return [trial for trial in trials if is_failure(trial)]
 
 
 def group(trials: "Iterable[Record]") -> list[Group]:

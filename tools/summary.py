@@ -12,6 +12,9 @@ from ribosome.runner.records import read_workers
 from ribosome.tools import text
 from ribosome.tools.options import read_genome
 
+_NAMED = 4
+"""Nodes that are named one by one."""
+
 
 def print_summary(config: Config, run: Path, summary: Summary, *, live: bool) -> None:
     """Print the best network as a table, its accuracy, the endings, and commands.
@@ -41,7 +44,9 @@ def print_summary(config: Config, run: Path, summary: Summary, *, live: bool) ->
         console.print(line, markup=False)
     if best is None:
         console.print(
-            f"No network has an accuracy. See why: ribosome results {run} --failures",
+            "No network has an accuracy. See why: "
+            + shlex.join(["ribosome", "results", str(run), "--failures"]),
+            soft_wrap=True,
             markup=False,
         )
         return
@@ -69,18 +74,33 @@ def endings(summary: Summary) -> str:
 def staged(run: Path) -> str:
     """On how many nodes the data was staged, and what of it was read for that; "" for none.
 
-    That is the size of the data for every node, whatever the number of networks. Raises
+    That is the size of the data for every node, whatever the number of networks. Where a
+    worker has read the data folder itself, in any session, its node is named. Raises
     RunError where there is no run.
     """
-    copies = [worker for worker in read_workers(run) if worker.bytes_read]
-    if not copies:
+    workers = read_workers(run)
+    nodes = {worker.host for worker in workers if worker.staged}
+    if not nodes:
         return ""
-    nodes = len({copy.host for copy in copies})
-    where = "1 node" if nodes == 1 else f"{nodes} nodes"
-    if len(copies) != nodes:
+    copies = [worker.bytes_read for worker in workers if worker.bytes_read]
+    where = _nodes(len(nodes))
+    if len(copies) > len(nodes):
         where += f" in {len(copies)} copies"
-    total = text.size(sum(copy.bytes_read for copy in copies))
-    return f"Data staged on {where}: {total} read from the shared file system."
+    line = (
+        f"Data staged on {where}: {text.size(sum(copies))} read from the data folder, "
+        "besides what the master checked."
+    )
+    others = sorted({worker.host for worker in workers if not worker.staged})
+    if others:
+        named = ", ".join(others[:_NAMED])
+        if len(others) > _NAMED:
+            named += f" and {_nodes(len(others) - _NAMED)} more"
+        line += f" Workers on {named} read the data folder itself."
+    return line
+
+
+def _nodes(number: int) -> str:
+    return "1 node" if number == 1 else f"{number} nodes"
 
 
 def unstaged(config: Config) -> str:

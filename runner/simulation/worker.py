@@ -1,6 +1,6 @@
 """A simulated worker: what `ribosome.runner.worker` does, as far as the master can see.
 
-One trial runs, one waits, and whatever happens is reported at once. Every method is told
+One trial runs, others wait, and whatever happens is reported at once. Every method is told
 the virtual time at which it happens.
 """
 
@@ -27,12 +27,10 @@ from ribosome.runner.simulation.faults import Faults
 from ribosome.runner.simulation.meter import Meter
 from ribosome.runner.simulation.workload import Fitness, Seconds
 from ribosome.runner.transport import Event, Lost, Message
+from ribosome.runner.worker import BEATS
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-
-BEATS = 4
-"""A worker speaks this often in the time after which it is taken for lost."""
 
 _HEARTBEAT = encode(Report())
 

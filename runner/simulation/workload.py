@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ribosome.genome.errors import RunError
-from ribosome.runner.journal import read_trials
+from ribosome.runner.records import read_trials
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -186,6 +186,7 @@ def tiny_master(
     keep: str = "best",
     heartbeat_s: float = 0.0,
     quarantine: int = 0,
+    depth: int = 2,
     clock: Clock | None = None,
 ) -> tuple[Master, Journal]:
     """A master over a new or an old journal in a folder, for the tiny language."""
@@ -220,6 +221,7 @@ def tiny_master(
         setup=Setup(b"{}", str(folder), 0, "noop", heartbeat_s=heartbeat_s),
         keep=keep,
         quarantine=quarantine,
+        depth=depth,
         clock=clock,
     )
     return master, journal

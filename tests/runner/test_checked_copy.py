@@ -36,6 +36,26 @@ def test_a_copy_is_what_its_source_was(
     assert len(calls) == 2 * 4
 
 
+def test_a_large_copy_reaches_the_disk_in_parts(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk never has more to do at once than a part, and each is told of."""
+    monkeypatch.setattr(checked_copy, "_BLOCK", 100)
+    monkeypatch.setattr(checked_copy, "_SYNCED", 300)
+    copy = tmp_path / "copy"
+    events: list[int | str] = []
+
+    def synchronise(file: int) -> None:
+        events.append(os.fstat(file).st_size)
+
+    monkeypatch.setattr(os, "fsync", synchronise)
+    copy_checked(source, copy, advance=lambda: events.append("told"))
+    assert [event for event in events if event != "told"] == [300, 600, 900, 1000]
+    assert all(
+        events[at + 1] == "told" for at, event in enumerate(events) if event != "told"
+    )
+
+
 def test_a_copy_that_the_disk_spoils_is_damaged(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

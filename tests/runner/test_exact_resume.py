@@ -19,9 +19,10 @@ from run_kit import (
     wait_until,
 )
 
-from ribosome.runner.journal import FILE, Journal
+from ribosome.runner.journal import Journal
 from ribosome.runner.launch import find_mpiexec
 from ribosome.runner.records import read_trials
+from ribosome.runner.schema import FILE
 
 EVALUATIONS = 24
 

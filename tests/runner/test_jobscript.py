@@ -326,6 +326,8 @@ def test_words_that_could_be_misread_are_refused(
         ("slurm", {}, DIGITS, "give --gpus-per-node, or --workers-per-node"),
         ("local", {}, job(nodes=2), "without a scheduler a job is of one node"),
         ("perlmutter", {}, job(minutes=None), "give --time"),
+        ("perlmutter", {}, job(minutes=2), "2 minutes before its end"),
+        ("summit", {"warning_s": 121}, job(minutes=3), "3 minutes before its end"),
         ("summit", {"cores_of_gpus": ()}, DIGITS, "give cores_of_gpus there"),
     ],
 )

@@ -6,19 +6,16 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
 
 from ribosome.genome.errors import RunError
-from ribosome.runner.journal import (
-    Journal,
-    WorkerRecord,
-    read_config,
-    read_trials,
-    read_workers,
-)
-from ribosome.runner.messages import Result
+from ribosome.runner.foreign import file_problem
+from ribosome.runner.journal import Journal
+from ribosome.runner.messages import Ready, Result
+from ribosome.runner.records import WorkerRecord, read_config, read_trials, read_workers
 
 
 def state() -> str:
@@ -185,13 +182,13 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
 
 def test_every_joining_of_a_worker_is_kept(journal: Journal, tmp_path: Path) -> None:
     """A worker that comes back is there twice, with the pid of each time."""
-    journal.worker(2, host="node1", pid=77, gpu="3", bytes_read=1 << 40, at=100.0)
+    journal.worker(2, Ready("node1", 77, "3", "/bb", 1 << 40), at=100.0)
     journal.commit(state)
-    journal.worker(2, host="node1", pid=88, gpu=None, bytes_read=0, at=101.0)
+    journal.worker(2, Ready("node1", 88), at=101.0)
     journal.commit(state)
     assert read_workers(tmp_path) == [
-        WorkerRecord(2, "node1", 77, "3", 1 << 40, 100.0),
-        WorkerRecord(2, "node1", 88, None, 0, 101.0),
+        WorkerRecord(2, "node1", 77, "3", "/bb", 1 << 40, 100.0),
+        WorkerRecord(2, "node1", 88, None, "", 0, 101.0),
     ]
 
 
@@ -221,7 +218,7 @@ def test_an_older_journal_is_brought_up_to_date(tmp_path: Path) -> None:
     first_version(tmp_path)
     with closing(Journal(tmp_path)) as journal:
         journal.upgrade()
-        journal.worker(1, host="here", pid=7, gpu=None, bytes_read=0, at=1.0)
+        journal.worker(1, Ready("here", 7), at=1.0)
         journal.commit(state)
     with closing(Journal(tmp_path)) as journal:
         assert journal.meta["schema"] == "2"
@@ -234,6 +231,30 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").write_text("this is my shopping list, not a database")
     with pytest.raises(RunError, match="is no journal"):
         Journal(tmp_path)
+
+
+@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
+def test_what_is_removed_while_it_is_looked_at_is_no_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """A run that begins or ends removes what a reader has just seen beside the journal."""
+    Journal(tmp_path).close()
+    beside = tmp_path / f"journal.sqlite{end}"
+    beside.touch()
+    look = Path.stat
+
+    def remove_seen(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        seen = look(path, follow_symlinks=follow_symlinks)
+        if path == beside:
+            path.unlink()
+        return seen
+
+    monkeypatch.setattr(Path, "stat", remove_seen)
+    monkeypatch.setattr(
+        Path, "lstat", partialmethod(remove_seen, follow_symlinks=False)
+    )
+    assert file_problem(tmp_path / "journal.sqlite") == ""
+    assert not beside.exists()
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
@@ -289,6 +310,29 @@ def test_a_write_that_was_cut_off_is_no_damage(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in left.iterdir()} == before
     with closing(Journal(left)) as mended:
         assert mended.meta == {"schema": "2", "config": "{}"}
+
+
+def test_a_lock_that_is_gone_is_noticed(journal: Journal, tmp_path: Path) -> None:
+    """A removed lock lets no second master in for longer than until the next look."""
+    (tmp_path / "lock").unlink()
+    journal.check_in_place()
+    with pytest.raises(RunError, match="another search is writing here"):
+        Journal(tmp_path)
+
+
+def test_a_trial_that_another_master_wrote_is_no_internal_error(
+    journal: Journal, tmp_path: Path
+) -> None:
+    """Where a lock failed, the second proposal of a number says so, and is not kept."""
+    propose(journal, 1)
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as database, database:
+        database.execute(
+            "INSERT INTO trials (trial, asked, genome, phase, generation, parents, "
+            "proposed_at) VALUES (1, 1, 'other', 'search', 0, '[]', 1.0)"
+        )
+    with pytest.raises(RunError, match="another search has written to it"):
+        journal.commit(state)
+    assert [record.genome for record in read_trials(tmp_path)] == ["other"]
 
 
 def test_a_file_that_is_gone_is_noticed(journal: Journal, tmp_path: Path) -> None:

@@ -38,6 +38,27 @@ def test_who_gave_it_back_is_not_named(tmp_path: Path) -> None:
     assert (tmp_path / "lock").read_text() == ""
 
 
+def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path: Path) -> None:
+    """A look at it makes the file again, and others are kept out as before."""
+    lock = FolderLock(tmp_path)
+    (tmp_path / "lock").unlink()
+    lock.check()
+    with pytest.raises(RunError, match=f"another search.*pid {os.getpid()}"):
+        FolderLock(tmp_path)
+    lock.release()
+
+
+def test_who_takes_a_removed_lock_first_has_the_folder(tmp_path: Path) -> None:
+    """The former holder is told of the new one."""
+    former = FolderLock(tmp_path)
+    (tmp_path / "lock").unlink()
+    holder = FolderLock(tmp_path)
+    with pytest.raises(RunError, match="another search is writing here"):
+        former.check()
+    holder.release()
+    former.release()
+
+
 def test_a_look_at_the_file_does_not_free_it(tmp_path: Path) -> None:
     """The lock is the open file's: a process that opens and closes it again keeps it."""
     lock = FolderLock(tmp_path)

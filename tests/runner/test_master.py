@@ -14,11 +14,11 @@ import pytest
 from run_kit import TIMES, Recorder, Workers, tiny_master
 
 from ribosome.genome.errors import RunError
-from ribosome.runner.journal import Record, read_trials
-from ribosome.runner.messages import Report, Result, Setup, Stop, Work
+from ribosome.runner.messages import Ready, Report, Result, Setup, Stop, Work
 from ribosome.runner.observer import Interrupted
 from ribosome.runner.proposer import Candidate
 from ribosome.runner.queues import Queues
+from ribosome.runner.records import Record, read_trials, read_workers
 
 
 def run(folder: Path, transport: Workers, **options: object) -> list[Record]:
@@ -53,6 +53,24 @@ def test_a_worker_is_told_the_run_first(tmp_path: Path) -> None:
     run(tmp_path, transport)
     first = [transport.sent[worker][0] for worker in (1, 2)]
     assert [setup.worker for setup in first if isinstance(setup, Setup)] == [1, 2]
+
+
+def test_what_a_worker_has_made_ready_is_kept(tmp_path: Path) -> None:
+    """Its copy of the data, and what it has read for that, stand in the journal."""
+
+    def stage(report: Report) -> Report:
+        return Report(
+            tuple(
+                msgspec.structs.replace(event, staged="/bb", bytes_read=7)
+                if isinstance(event, Ready)
+                else event
+                for event in report.events
+            )
+        )
+
+    run(tmp_path, Workers(2, on_report=stage))
+    joined = read_workers(tmp_path)
+    assert [(worker.staged, worker.bytes_read) for worker in joined] == [("/bb", 7)] * 2
 
 
 def test_a_worker_is_told_to_end(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """The master under fire: workers in memory that fall silent, come back, and fail."""
 
+import signal
+from collections import Counter, deque
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from run_kit import Recorder, Workers, tiny_master
 
 from ribosome.genome.errors import RunError
-from ribosome.runner.journal import Record, read_trials
+from ribosome.runner.journal import Journal
 from ribosome.runner.messages import (
     Forget,
     Ready,
@@ -18,7 +20,9 @@ from ribosome.runner.messages import (
     Work,
     decode_to_worker,
 )
-from ribosome.runner.transport import Event, Lost, Message
+from ribosome.runner.observer import Interrupted
+from ribosome.runner.records import Record, read_trials
+from ribosome.runner.transport import Event, Joined, Lost, Message
 
 LIMIT_S = 3.0
 
@@ -277,3 +281,135 @@ def test_what_a_worker_has_made_ready_is_noted(tmp_path: Path) -> None:
 
     _, observer, _ = run(tmp_path, Turns(3, on_report=warn))
     assert observer.warnings == ["little room"]
+
+
+class Twice(Broken):
+    """Workers that end all the trials they have in one poll."""
+
+    def poll(self, timeout: float) -> list[Event]:
+        """Two polls in one."""
+        return super().poll(timeout) + super().poll(timeout)
+
+
+def test_no_work_follows_the_end_of_a_worker(tmp_path: Path) -> None:
+    """What the turn had given it before it was barred is not sent after the Stop."""
+    transport = Twice(3, broken={2: 5})
+    run(tmp_path, transport, quarantine=8, evaluations=80)
+    assert transport.sent[2][-1] == Stop(now=True)
+
+
+def test_a_machine_where_every_worker_dies_is_given_up(tmp_path: Path) -> None:
+    """Each that takes the place of one that died dies too; the trials go to others."""
+
+    class Deadly(Workers):
+        def __init__(self, count: int) -> None:
+            super().__init__(count)
+            self.retired: list[int] = []
+
+        def retire(self, worker: int) -> None:
+            self.retired.append(worker)
+            if worker in self._joining:
+                self._joining.remove(worker)
+
+        def _evaluate(self, worker: int, work: Work) -> Event:
+            if worker == 2:
+                self._deadly[work.trial] = 1
+            return super()._evaluate(worker, work)
+
+    transport = Deadly(3)
+    observer = Recorder()
+    master, journal = tiny_master(
+        tmp_path, transport, evaluations=60, observer=observer, quarantine=4
+    )
+    with closing(journal):
+        master.run()
+    assert sum("was lost" in warning for warning in observer.warnings) == 4
+    assert "none takes its place" in observer.warnings[3]
+    assert transport.retired[0] == 2
+    assert len(read_trials(tmp_path)) == 60
+
+
+class Talkative(Workers):
+    """One worker that answers two trials in a poll, also when it was told to stop."""
+
+    def __init__(self, *, interrupt_at: int = 0) -> None:
+        super().__init__(1)
+        self._turn = 0
+        self._interrupt_at = interrupt_at
+
+    def poll(self, timeout: float) -> list[Event]:  # noqa: ARG002 - never waits
+        """The worker's trials all at once; a Stop is heard after the answers."""
+        self._turn += 1
+        if self._turn == self._interrupt_at:
+            signal.raise_signal(signal.SIGINT)
+            return []
+        if self._joining:
+            return super().poll(0.0)
+        queue = self._queues.get(1, deque())
+        events: list[Event] = [
+            self._evaluate(1, queue.popleft()) for _ in range(len(queue))
+        ]
+        return events or super().poll(0.0)
+
+
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    """With two answers on their way when the signal came."""
+
+    def steps(folder: Path) -> list[tuple[object, ...]]:
+        with closing(Journal(folder)) as journal:
+            return [
+                (what, record.trial, record.genome) for what, record in journal.replay()
+            ]
+
+    for name, transport in (
+        ("whole", Talkative()),
+        ("cut", Talkative(interrupt_at=9)),
+        ("cut", Talkative()),
+    ):
+        (tmp_path / name).mkdir(exist_ok=True)
+        master, journal = tiny_master(tmp_path / name, transport, evaluations=60)
+        with closing(journal), suppress(Interrupted):
+            master.run()
+    assert steps(tmp_path / "cut") == steps(tmp_path / "whole")
+
+
+def test_a_run_of_which_no_worker_gets_ready_again_ends(tmp_path: Path) -> None:
+    """One was ready once, and the one that took its place never is."""
+
+    class Stuck(Turns):
+        def monotonic(self) -> float:
+            return 60.0 * self.turn
+
+        def poll(self, timeout: float) -> list[Event]:
+            if self.turn == 0:
+                return super().poll(timeout)
+            self.turn += 1
+            if self.turn == 2:
+                return [Lost(1, "killed by signal 9"), Joined(1)]
+            return []
+
+    with pytest.raises(RunError, match="no worker is ready after 3600 s"):
+        run(tmp_path, Stuck(1))
+
+
+def test_the_first_worker_to_be_ready_does_not_take_all(tmp_path: Path) -> None:
+    """However long its queue may be, it leaves the others their shares."""
+
+    class Early(Workers):
+        late: tuple[Event, ...] = ()
+
+        def poll(self, timeout: float) -> list[Event]:
+            events = [*self.late, *super().poll(timeout)]
+            self.late = ()
+            if isinstance(events[0], Joined):
+                joined = [event for event in events if isinstance(event, Joined)]
+                first, *self.late = [e for e in events if isinstance(e, Message)]
+                return [*joined, first]
+            return events
+
+    transport = Early(4)
+    master, journal = tiny_master(tmp_path, transport, evaluations=120, depth=100)
+    with closing(journal):
+        master.run()
+    shares = Counter(record.worker for record in read_trials(tmp_path))
+    assert max(shares.values()) <= 40

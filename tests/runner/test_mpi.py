@@ -11,8 +11,9 @@ import pytest
 from run_kit import PROGRAM, RealRun, killed_at_the_end, wait_until
 
 from ribosome.genome.errors import RunError
-from ribosome.runner.journal import FILE, read_trials
 from ribosome.runner.mpi import join_world
+from ribosome.runner.records import read_trials
+from ribosome.runner.schema import FILE
 
 
 @pytest.fixture(scope="session")

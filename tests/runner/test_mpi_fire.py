@@ -12,8 +12,8 @@ import pytest
 from run_kit import RealRun, killed_at_the_end, processes_with, wait_until
 
 from ribosome.genome.errors import RunError
-from ribosome.runner.journal import read_trials
 from ribosome.runner.launch import options_of
+from ribosome.runner.records import read_trials
 
 TRIAL_S = 0.05
 BEAT = "runner.heartbeat_s=1.5"

@@ -12,9 +12,10 @@ import pytest
 from ribosome.backends.data import find_data
 from ribosome.genome.errors import DataError, RunError
 from ribosome.runner.config import Config, SpaceConfig, TaskConfig
-from ribosome.runner.journal import Journal, read_config
+from ribosome.runner.journal import Journal
 from ribosome.runner.messages import Result
 from ribosome.runner.observer import Silent
+from ribosome.runner.records import read_config
 from ribosome.runner.resume import open_run
 
 GENOMES = (

@@ -17,7 +17,8 @@ from run_kit import TIMES, RealRun, killed_at_the_end, wait_until
 
 from ribosome.genome.errors import RunError
 from ribosome.runner.config import load_config
-from ribosome.runner.journal import FILE, Record, read_trials
+from ribosome.runner.records import Record, read_trials
+from ribosome.runner.schema import FILE
 
 KILLS = 20
 

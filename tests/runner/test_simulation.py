@@ -9,7 +9,7 @@ import pytest
 
 from ribosome.genome.errors import RunError
 from ribosome.runner.config import Config
-from ribosome.runner.journal import Record, read_trials
+from ribosome.runner.records import Record, read_trials
 from ribosome.runner.simulation.clock import EPOCH, Service
 from ribosome.runner.simulation.faults import Death, Faults
 from ribosome.runner.simulation.machine import SimulatedMachine

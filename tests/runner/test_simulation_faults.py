@@ -12,7 +12,7 @@ from run_kit import Recorder
 
 from ribosome.genome.errors import RunError
 from ribosome.runner.config import Config
-from ribosome.runner.journal import Record, read_trials
+from ribosome.runner.records import Record, read_trials
 from ribosome.runner.simulation.clock import EPOCH
 from ribosome.runner.simulation.faults import Death, Faults, Pause, random_deaths
 from ribosome.runner.simulation.machine import SimulatedMachine

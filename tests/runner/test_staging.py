@@ -36,6 +36,7 @@ def shared(
     far = {source}
     monkeypatch.setattr(staging, "is_shared", lambda path: path in far)
     monkeypatch.setattr(staging, "same_file_system", lambda one, other: one == other)
+    monkeypatch.setattr(staging, "kind", lambda _: "ext4")
     monkeypatch.setattr(staging, "BURST_BUFFERS", tmp_path / "bb")
     return far.add
 
@@ -114,7 +115,53 @@ def test_what_is_not_of_the_node_is_no_place_for_a_copy(
     assert staged_in(room, stage(str(source), "auto", environment=environment))
     staged = stage(str(source), "auto", environment={**environment, "TMPDIR": "room"})
     assert staged.folder == str(source)
-    assert "no storage of the node's own was found" in staged.warning
+    assert "no disk of the node's own was found" in staged.warning
+
+
+def test_a_place_that_cannot_be_looked_at_is_passed_over(
+    source: Path, room: Path, shared: Callable[[Path], None]
+) -> None:
+    """As a folder is whose parent may not be read, or one with an impossible name."""
+    del shared
+    environment = {"SLURM_TMPDIR": f"/{'x' * 300}", "TMPDIR": str(room)}
+    with pytest.raises(OSError, match="too long"):
+        Path(environment["SLURM_TMPDIR"]).is_dir()
+    assert is_staged(str(source), "auto", environment=environment)
+    assert staged_in(room, stage(str(source), "auto", environment=environment))
+
+
+@pytest.mark.parametrize("memory", ["tmpfs", "ramfs"])
+def test_a_folder_in_memory_is_used_if_it_is_named_only(
+    source: Path,
+    room: Path,
+    shared: Callable[[Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+    memory: str,
+) -> None:
+    """A copy there takes memory that trainers need: that is for the user to decide."""
+    del shared
+    monkeypatch.setattr(staging, "kind", lambda path: memory if path == room else "")
+    environment = {"TMPDIR": str(room)}
+    assert "no disk" in stage(str(source), "auto", environment=environment).warning
+    assert staged_in(room, stage(str(source), "$TMPDIR", environment=environment))
+
+
+def test_a_warning_is_the_same_on_every_node(
+    source: Path, tmp_path: Path, shared: Callable[[Path], None]
+) -> None:
+    """Whatever a variable says there: the master shows a text once."""
+    del shared
+    for setting in ("auto", "$TMPDIR", "${TMPDIR}/data"):
+        warnings = set()
+        for node in ("a", "b"):
+            room = tmp_path / node
+            (room / "data").mkdir(parents=True, exist_ok=True)
+            for folder in (room, room / "data"):
+                folder.chmod(0o777)  # without the sticky bit
+            environment = {"TMPDIR": str(room)}
+            warnings.add(stage(str(source), setting, environment=environment).warning)
+        (warning,) = warnings
+        assert "$TMPDIR is writable" in warning or "${TMPDIR}/data is" in warning
 
 
 def test_whether_data_is_staged_is_known_without_doing_it(
@@ -177,19 +224,23 @@ def test_the_copy_is_what_is_prepared(room: Path, source: Path) -> None:
     assert list(room.iterdir()) == []
 
 
-def test_a_copy_that_cannot_be_prepared_is_given_up(room: Path, source: Path) -> None:
+def test_a_copy_that_cannot_be_prepared_is_given_up(
+    room: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Too little room for what the backend makes: it is made of the data folder itself."""
     prepared: list[str] = []
 
     def prepare(task: Task) -> None:
         prepared.append(task.data)
         if task.data != str(source):
-            raise DataError("cannot make its form; make room")
+            raise DataError(f"cannot make its form in {task.data}; make room")
 
-    staged_task, staged = stage_task(task(source), str(room), prepare)
+    monkeypatch.setenv("TMPDIR", str(room))
+    staged_task, staged = stage_task(task(source), "$TMPDIR", prepare)
     assert staged_task == task(source)
     assert prepared[-1] == str(source)
     assert "cannot make its form" in staged.warning
+    assert "in $TMPDIR/ribosome-" in staged.warning
     assert staged.copy is None
     assert list(room.iterdir()) == []
 

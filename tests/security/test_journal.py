@@ -9,8 +9,9 @@ import pytest
 
 from ribosome.genome.errors import RunError
 from ribosome.runner.config import Config, encode_config
-from ribosome.runner.journal import Journal, read_trials
+from ribosome.runner.journal import Journal
 from ribosome.runner.messages import Result
+from ribosome.runner.records import read_trials
 
 from .conftest import Ribosome, Victim
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ribosome.runner import records
 from ribosome.runner.journal import Journal
+from ribosome.runner.messages import Ready
 from ribosome.runner.messages import Result as TrialResult
 
 FIELDS = [
@@ -61,17 +63,42 @@ def test_of_equals_the_one_that_ended_first_is_the_best(ribosome, run: Path) -> 
     assert [trial["trial"] for trial in trials] == [4, 3, 2, 1]
 
 
+def test_the_table_reads_the_best_alone(
+    ribosome, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many trials there are: only what is shown becomes records."""
+    made: list[int] = []
+    make = records._record
+
+    def count(row: tuple, path: Path) -> records.Record:
+        record = make(row, path)
+        made.append(record.trial)
+        return record
+
+    monkeypatch.setattr(records, "_record", count)
+    assert "3 evaluated" in ribosome("results", run, "--top", 1).stdout
+    assert made == [2]
+
+
+def test_a_run_with_a_blank_in_its_name_is_quoted(ribosome, run: Path) -> None:
+    """The command that is printed can be run as it stands."""
+    blank = run.rename(run.with_name("my run"))
+    output = ribosome("results", blank).stdout
+    assert f"All genomes: ribosome results '{blank}' --json\n" in output
+
+
 def test_speeds_stand_under_each_other(ribosome, run: Path) -> None:
     """Batches per second have one decimal, whatever their size."""
     rows = [line.split() for line in ribosome("results", run).stdout.splitlines()]
     assert [row[5] for row in rows if row[:1] in (["1"], ["2"])] == ["20.0", "20.0"]
 
 
-def test_failures_say_why(ribosome, run: Path) -> None:
-    """--failures shows those that failed with the message, and no other."""
+def test_failures_say_why(ribosome, run: Path, lenet_genomes) -> None:
+    """--failures shows those that failed, with message and genome, and no other."""
     output = ribosome("results", run, "--failures").stdout
     assert "1 diverged (100% of the failures), trial 3, worker 3" in output
     assert "    trial 3: loss is NaN" in output
+    assert f"    genome: {lenet_genomes[2]}\n" in output
     assert "0.7000" not in output
 
 
@@ -80,7 +107,7 @@ def failing_run(run: Path) -> Path:
     """The run with 60 more failures: 40 of one kind, then 20 that differ."""
     with closing(Journal(run)) as journal:
         for worker in (1, 2):
-            journal.worker(worker, host="node7", pid=1, gpu=None, bytes_read=0, at=1.0)
+            journal.worker(worker, Ready("node7", 1), at=1.0)
         for trial in range(101, 161):
             journal.propose(trial, "lenet-x", generation=0, parents=(), at=1.0)
             what = "no room" if trial <= 140 else "x" * (trial - 139)
@@ -98,7 +125,8 @@ def test_failures_that_are_alike_stand_together(ribosome, failing_run: Path) -> 
         "40 crashed (66% of the failures), trials 101 to 140, workers 1, 2 on node7"
     )
     assert lines[1] == "    trial 101: worker 2 on node7: no room after 101 s"
-    assert lines[2] == "    log: none was kept"
+    assert lines[2] == "    genome: lenet-x"
+    assert lines[3] == "    log: none was kept"
 
 
 def test_failures_name_a_log_that_is_there(ribosome, failing_run: Path) -> None:
@@ -129,9 +157,11 @@ def test_failures_of_a_program_are_not_grouped(ribosome, failing_run: Path) -> N
 
 
 def test_failures_fit_the_terminal(ribosome, failing_run: Path) -> None:
-    """No line but a path is longer than the terminal is wide, and none ends in blanks."""
+    """Only paths and genomes are longer than the terminal is wide; none ends in blanks."""
     lines = ribosome("results", failing_run, "--failures").stdout.splitlines()
-    assert all(len(line) <= 80 for line in lines if "log: " not in line)
+    assert all(
+        len(line) <= 80 for line in lines if not ("log: " in line or "genome: " in line)
+    )
     assert all(line == line.rstrip() for line in lines)
 
 

@@ -134,6 +134,20 @@ def test_a_missing_config_is_named(ribosome, error_of, tmp_path: Path) -> None:
     assert "no.toml: no such config file" in said
 
 
+def test_a_search_without_a_network_says_where_to_look(
+    ribosome, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that shows the failures, as it can be run."""
+
+    def search(*_: object, **__: object) -> Summary:
+        return Summary("my run", 3, 3, 6.0, None, {"crashed": 3})
+
+    monkeypatch.setattr("ribosome.runner.run.search", search)
+    monkeypatch.setattr("ribosome.tools.summary.read_workers", lambda _: [])
+    output = ribosome("search", config, "-o", "my run").stdout
+    assert "See why: ribosome results 'my run' --failures\n" in output
+
+
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> list:
     """What the program would become; it goes on living."""

@@ -17,7 +17,7 @@ from ribosome.genome.errors import RunError
 from ribosome.genome.space_file import load_space
 from ribosome.genome.task import DIGITS
 from ribosome.runner.config import BackendConfig, encode_config
-from ribosome.runner.journal import read_config
+from ribosome.runner.records import read_config
 from ribosome.tools.export import Trained, emitted, kept, open_trial
 from tests.backends.caffe.test_weights import opencv, random_weights
 

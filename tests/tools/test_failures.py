@@ -2,7 +2,7 @@
 
 import pytest
 
-from ribosome.runner.journal import Record
+from ribosome.runner.records import Record
 from ribosome.tools.failures import failed, group, outliers, pattern
 
 

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import shlex
 import sys
-from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from ribosome.runner.journal import Record
+    from ribosome.runner.records import Record
 
 TOP = 10
 
@@ -38,55 +40,27 @@ def command(
     Times are in seconds since the epoch in --csv and --json; a missing value is empty
     or null.
     """
-    from ribosome.runner.journal import read_trials
-    from ribosome.tools.failures import failed
-
     if as_csv and as_json:
         raise click.UsageError("Give --csv or --json, not both.")
-    trials = read_trials(run)
-    chosen = failed(trials) if failures else trials
-    if top is not None:
-        chosen = (chosen if failures else best_first(trials))[:top]
     if as_json:
+        chosen = _chosen(run, top, failures=failures)
         click.echo(json.dumps([fields(trial) for trial in chosen], indent=1))
     elif as_csv:
-        _print_csv(chosen)
+        _print_csv(_chosen(run, top, failures=failures))
     else:
-        from rich.console import Console
-
-        from ribosome.tools.failure_list import print_failures
-        from ribosome.tools.summary import staged
-
-        console = Console(highlight=False)
-        if failures:
-            print_failures(console, run, trials, top=top or TOP)
-        else:
-            _print_best(console, run, trials, top or TOP)
-        console.print(counts_by_ending(trials), markup=False)
-        if line := staged(run):
-            console.print(line, markup=False)
+        _print_for_people(run, top or TOP, failures=failures)
 
 
-def best_first(trials: "list[Record]") -> "list[Record]":
-    """The trials that have a fitness, the fittest first; of equals, which ended first."""
-    fit = [trial for trial in trials if trial.fitness is not None]
-    return sorted(
-        fit,
-        key=lambda trial: (
-            -(trial.fitness or 0.0),
-            trial.finished_at or 0.0,
-            trial.trial,
-        ),
-    )
+def counts_by_ending(counts: Mapping[str | None, int]) -> str:
+    """How many trials ended how: "60 evaluated: 55 ok, 3 diverged, 2 timeout".
 
-
-def counts_by_ending(trials: "list[Record]") -> str:
-    """How many trials ended how: "60 evaluated: 55 ok, 3 diverged, 2 timeout"."""
-    ended = [trial.ending for trial in trials if trial.ending is not None]
-    running = sum(trial.ending is None for trial in trials)
-    line = f"{len(ended)} evaluated"
+    None counts those that have not ended.
+    """
+    ended = {ending: count for ending, count in counts.items() if ending is not None}
+    line = f"{sum(ended.values())} evaluated"
     if ended:
-        line += f": {text.counts(Counter(ended))}"
+        line += f": {text.counts(ended)}"
+    running = counts.get(None, 0)
     return f"{line}; {running} proposed or running" if running else line
 
 
@@ -97,18 +71,43 @@ def fields(trial: "Record") -> dict[str, object]:
     return dict(msgspec.structs.asdict(trial))
 
 
-def _print_best(
-    console: "Console", run: Path, trials: "list[Record]", top: int
-) -> None:
-    best = best_first(trials)
+def _chosen(run: Path, top: int | None, *, failures: bool) -> "Iterable[Record]":
+    """The trials for a program, one by one where that is possible."""
+    from ribosome.runner.records import iter_trials, read_best
+    from ribosome.tools.failures import is_failure
+
+    if failures:
+        return islice(filter(is_failure, iter_trials(run)), top)
+    return iter_trials(run) if top is None else read_best(run, top)
+
+
+def _print_for_people(run: Path, top: int, *, failures: bool) -> None:
+    from rich.console import Console
+
+    from ribosome.runner.records import count_endings, read_best, read_trials
+    from ribosome.tools.failure_list import print_failures
+    from ribosome.tools.summary import staged
+
+    console = Console(highlight=False)
+    if failures:
+        print_failures(console, run, read_trials(run), top=top)
+    else:
+        _print_best(console, run, read_best(run, top))
+    console.print(counts_by_ending(count_endings(run)), markup=False)
+    if line := staged(run):
+        console.print(line, markup=False)
+
+
+def _print_best(console: "Console", run: Path, best: "list[Record]") -> None:
     if not best:
         console.print("No network has an accuracy yet.")
         return
-    console.print(_best_table(best[:top]))
+    console.print(_best_table(best))
     console.print("The genome of the best:")
     console.print(best[0].genome, soft_wrap=True, markup=False)
+    everything = shlex.join(["ribosome", "results", str(run), "--json"])
     console.print(
-        f"Its layers: ribosome show GENOME\nAll genomes: ribosome results {run} --json",
+        f"Its layers: ribosome show GENOME\nAll genomes: {everything}",
         soft_wrap=True,
         markup=False,
     )
@@ -148,8 +147,8 @@ def _or_dash(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
 
 
-def _print_csv(trials: "list[Record]") -> None:
-    from ribosome.runner.journal import Record
+def _print_csv(trials: "Iterable[Record]") -> None:
+    from ribosome.runner.records import Record
 
     writer = csv.DictWriter(sys.stdout, Record.__struct_fields__, lineterminator="\n")
     writer.writeheader()

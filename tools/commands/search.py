@@ -67,8 +67,12 @@ def command(
 
     try:
         settings = load_config(config, overrides)
-    except ConfigError:
-        if launched_rank() > 0:  # rank 0 says the same
+    except ConfigError as error:
+        if launched_ranks() > 1:
+            from ribosome.runner.nodes import cannot_begin
+
+            cannot_begin(str(error))
+        if launched_rank() > 0:  # rank 0 says it
             ctx.exit(1)
         raise
     if progress == "auto":
