@@ -59,6 +59,7 @@ NO_MPI = {
     "runner/forkserver.py": "a socket, of JSON",
     "runner/spare.py": "a socket, of JSON",
     "runner/master.py": "the transport, of messages in msgpack",
+    "runner/dismissal.py": "the transport, of messages in msgpack",
     "runner/worker.py": "the endpoint, of messages in msgpack",
     "backends/pytorch/validation.py": "a tensor's gather",
 }
