@@ -13,13 +13,13 @@ from msgspec import Meta
 from ribosome.genome.errors import ConfigError
 from ribosome.genome.task import Training
 from ribosome.genome.toml import parse_toml, read_toml
+from ribosome.runner.bounds import Share
 from ribosome.search.population import REPLACEMENTS
 from ribosome.search.registry import STRATEGIES
 from ribosome.search.variation import CROSSOVERS
 
 Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
-Share = Annotated[float, Meta(ge=0, le=1)]
 CountOrNone = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 AtLeastTwo = Annotated[int, Meta(ge=2, le=2**31 - 1)]

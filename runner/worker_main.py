@@ -6,7 +6,6 @@ every process of it; a clean-up that hangs is cut short by an alarm.
 """
 
 import argparse
-import ctypes
 import os
 import select
 import signal
@@ -14,10 +13,10 @@ import socket
 from types import FrameType
 
 from ribosome.runner.frames import Frames, frame
+from ribosome.runner.processes import die_with_parent
 from ribosome.runner.transport import MasterGone
 from ribosome.runner.worker import Worker
 
-_PR_SET_PDEATHSIG = 1
 _CLEAN_UP_S = 10
 
 
@@ -69,7 +68,7 @@ def main() -> None:
 
 def _end_with(parent: int) -> None:
     """Have the kernel send SIGTERM when the master dies, or end if it is dead already."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    die_with_parent(signal.SIGTERM)
     if os.getppid() != parent:
         raise SystemExit(1)
 

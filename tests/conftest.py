@@ -1,13 +1,16 @@
 """What every test shares: a cache of its own, kept under build/, and a real caffe."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import settings
 
 from ribosome.backends.caffe.binary import VARIABLE, find_caffe
 from ribosome.genome.errors import ConfigError
+from ribosome.tools.cli import cli
 
 # Looked for before the cache is another, for `make caffe` leaves it in the user's. One that
 # is named and cannot be run is for the user to know, and no reason to skip.
@@ -33,3 +36,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("caffe"):
                 item.add_marker(pytest.mark.skip(reason=NO_CAFFE))
+
+
+@pytest.fixture(scope="session")
+def cache_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder for all tests of a process: the digits are made once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def ribosome(
+    cache_of_session: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    """Call `ribosome` with arguments, on a terminal of 80 columns that is none."""
+    monkeypatch.setenv("RIBOSOME_CACHE", str(cache_of_session))
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*arguments: object) -> Result:
+        return CliRunner().invoke(
+            cli, [str(argument) for argument in arguments], prog_name="ribosome"
+        )
+
+    return call

@@ -1,18 +1,20 @@
 """Letting workers go where a run cannot go on."""
 
+from run_kit import Workers
+
 from ribosome.runner.dismissal import dismiss
 from ribosome.runner.messages import Left, Report, Started, encode
 from ribosome.runner.transport import Event, Lost, Message
 
 
-class Dying:
+class Dying(Workers):
     """A transport of which the polls are given, and a clock that ticks with each."""
 
     def __init__(self, *polls: list[Event]) -> None:
+        super().__init__(0)
         self._polls = list(polls)
         self.stopped: list[int] = []
         self.retired: list[int] = []
-        self.killed: list[int] = []
         self.now = 0.0
 
     def monotonic(self) -> float:
@@ -36,20 +38,6 @@ class Dying:
     def retire(self, worker: int) -> None:
         """Remember who is not to be replaced."""
         self.retired.append(worker)
-
-    def locate(self, worker: int, host: str, pid: int) -> None:
-        """Nothing to do."""
-
-    def abandon(self, worker: int) -> bool:  # noqa: ARG002 - as over MPI
-        """Nobody can be ended."""
-        return False
-
-    def kill(self, worker: int) -> None:
-        """Remember who is killed."""
-        self.killed.append(worker)
-
-    def close(self) -> None:
-        """Nothing to do."""
 
 
 def test_who_does_not_leave_is_killed() -> None:

@@ -9,17 +9,13 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
+from trial_kit import cheap_genome
 
 from ribosome.backends.caffe import backend as caffe_backend
 from ribosome.backends.digits import make_digits
-from ribosome.genome.codec import pack
-from ribosome.genome.cost import cost
-from ribosome.genome.decode import decode
 from ribosome.genome.errors import ConfigError
 from ribosome.genome.space_file import load_space
-from ribosome.genome.task import DIGITS
 from ribosome.runner.config import (
     BackendConfig,
     Config,
@@ -40,19 +36,8 @@ from ribosome.runner.observer import Silent
 from ribosome.runner.resume import open_run
 from ribosome.runner.trial_evaluator import TrialEvaluator
 from ribosome.runner.worker import Worker
-from ribosome.search.variation import draw
 
 SPACE = load_space("menndl")
-
-
-def cheap_genome() -> bytes:
-    """A genome whose network trains in no time."""
-    generator = np.random.default_rng(3)
-    while True:
-        genes = draw(SPACE.groups, generator)
-        model = decode(SPACE, genes, DIGITS)
-        if cost(model.network).training_flops * model.solver.batch_size < 5e7:
-            return pack(SPACE, genes)
 
 
 @pytest.fixture

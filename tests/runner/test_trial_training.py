@@ -6,34 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
+from trial_kit import cheap_genome
 
-from ribosome.genome.codec import pack
-from ribosome.genome.cost import cost
-from ribosome.genome.decode import decode
 from ribosome.genome.space_file import load_space
-from ribosome.genome.task import DIGITS
 from ribosome.runner.config import Config, RunnerConfig, TrainingConfig
 from ribosome.runner.messages import Result, Setup, Work
 from ribosome.runner.trial_evaluator import WEIGHTS, TrialEvaluator
-from ribosome.search.variation import draw
 
 torch = pytest.importorskip("torch")
 
 SPACE = load_space("menndl")
 
 Train = Callable[[bool, Path], Result]
-
-
-def cheap_genome() -> bytes:
-    """A genome whose network trains in no time."""
-    generator = np.random.default_rng(3)
-    while True:
-        genes = draw(SPACE.groups, generator)
-        model = decode(SPACE, genes, DIGITS)
-        if cost(model.network).training_flops * model.solver.batch_size < 5e7:
-            return pack(SPACE, genes)
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-
-from ribosome.tools.cli import cli
+from click.testing import Result
 
 Ribosome = Callable[..., Result]
 
@@ -43,23 +41,3 @@ class Victim:
 def victim(tmp_path: Path) -> Victim:
     """Somebody's folder outside the run folder."""
     return Victim(tmp_path / "victim")
-
-
-@pytest.fixture(scope="session")
-def cache_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder for all tests here: the digits are made once."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def ribosome(cache_of_session: Path, monkeypatch: pytest.MonkeyPatch) -> Ribosome:
-    """Call `ribosome` with arguments, on a terminal of 80 columns that is none."""
-    monkeypatch.setenv("RIBOSOME_CACHE", str(cache_of_session))
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def call(*arguments: object) -> Result:
-        return CliRunner().invoke(
-            cli, [str(argument) for argument in arguments], prog_name="ribosome"
-        )
-
-    return call

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from ribosome.genome.codec import from_text, to_text
 from ribosome.genome.decode import decode
@@ -14,29 +14,8 @@ from ribosome.genome.task import DIGITS
 from ribosome.runner.config import Config, SpaceConfig, TrainingConfig, encode_config
 from ribosome.runner.journal import Journal
 from ribosome.runner.messages import Result as TrialResult
-from ribosome.tools.cli import cli
 
 Ribosome = Callable[..., Result]
-
-
-@pytest.fixture(scope="session")
-def cache_of_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder for all tests of this room: the digits are made once."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def ribosome(cache_of_session: Path, monkeypatch: pytest.MonkeyPatch) -> Ribosome:
-    """Call `ribosome` with arguments, on a terminal of 80 columns that is none."""
-    monkeypatch.setenv("RIBOSOME_CACHE", str(cache_of_session))
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def call(*arguments: object) -> Result:
-        return CliRunner().invoke(
-            cli, [str(argument) for argument in arguments], prog_name="ribosome"
-        )
-
-    return call
 
 
 @pytest.fixture
