@@ -98,11 +98,13 @@ class Backend(Protocol):
         """
         ...
 
-    def prepare(self, task: Task) -> None:
+    def prepare(self, task: Task) -> str:
         """Make what every trial of a task needs, such as the images in a form of its own.
 
-        Called once by each worker before its first trial, perhaps by several at once. A task
-        without a data folder only asks whether the backend can work here.
+        Gives a name of it, another one whenever it was made anew; empty where nothing is
+        needed. Called by each worker before its first trial, perhaps by several at once, and
+        after trials that failed, to find out whether they had what they needed.
+        A task without a data folder only asks whether the backend can work here.
         Raises RibosomeError where it cannot be made.
         """
         ...

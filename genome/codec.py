@@ -10,6 +10,7 @@ meaning of the space, so that a genome is not read with another space of the sam
 
 import re
 from functools import lru_cache
+from math import prod
 from operator import mul
 from zlib import crc32
 
@@ -17,18 +18,20 @@ from ribosome.genome.errors import GenomeError
 from ribosome.genome.space import Genes, Group, Space
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
-_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
+_AS_DIGITS = bytes.maketrans(bytes(range(32)), _DIGITS.encode())
 _VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
 _TEXT = re.compile(r"([a-z][a-z0-9_]*)-([0-9]{1,6})-([0-9a-z]+)-([0-9a-z]{4})")
 _CHECK_LETTERS = 4
+_CACHE = 512
+"""Values that are kept per group: a child shares most of them with a parent."""
 
 
 def pack(space: Space, genes: Genes) -> bytes:
     """The bytes of a genome: always ``space.genome_bytes`` of them."""
-    number = 0
-    for group, values in zip(space.groups, genes, strict=True):
-        number = number * group.size + _number(group, values)
-    return number.to_bytes(space.genome_bytes, "big")
+    shares = [
+        share[values] for share, values in zip(_shares(space), genes, strict=True)
+    ]
+    return sum(shares).to_bytes(space.genome_bytes, "big")
 
 
 def unpack(space: Space, data: bytes) -> Genes:
@@ -63,8 +66,10 @@ def to_text(space: Space, genes: Genes) -> str:
 
 def as_text(space: Space, data: bytes) -> str:
     """The text form of a genome that `pack` has packed."""
-    body = _letters(int.from_bytes(data, "big"), _length(space))
-    return f"{space.name}-{space.version}-{body}-{_checksum(space, data)}"
+    number = int.from_bytes(data, "big") << 5 * _CHECK_LETTERS | _check(space, data)
+    letters = _letters(number, _length(space) + _CHECK_LETTERS)
+    body, check = letters[:-_CHECK_LETTERS], letters[-_CHECK_LETTERS:]
+    return f"{space.name}-{space.version}-{body}-{check}"
 
 
 def from_text(space: Space, text: str) -> Genes:
@@ -97,7 +102,9 @@ def from_text(space: Space, text: str) -> Genes:
     data = (number & ((1 << 8 * space.genome_bytes) - 1)).to_bytes(
         space.genome_bytes, "big"
     )
-    if number >> 8 * space.genome_bytes or check != _checksum(space, data):
+    if number >> 8 * space.genome_bytes or check != _letters(
+        _check(space, data), _CHECK_LETTERS
+    ):
         raise GenomeError(
             f"genome's checksum is wrong: it was changed on the way, or made with another "
             f"space file than this {_title(space)}; copy it again, or name the space file "
@@ -117,11 +124,28 @@ def space_named_by(text: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-@lru_cache(maxsize=1024)  # a child shares most of its groups with a parent
-def _number(group: Group, values: tuple[int, ...]) -> int:
-    which, *indices = values
-    place: int = sum(map(mul, group.cases[which].strides, indices))
-    return group.offsets[which] + place
+class _Shares(dict[tuple[int, ...], int]):
+    """What the values of one group add to a genome's number, of which ``unit`` is one."""
+
+    def __init__(self, group: Group, unit: int) -> None:
+        self._group = group
+        self._unit = unit
+
+    def __missing__(self, values: tuple[int, ...]) -> int:
+        if len(self) >= _CACHE:
+            self.clear()
+        which, *indices = values
+        place: int = sum(map(mul, self._group.cases[which].strides, indices))
+        number = self[values] = self._unit * (self._group.offsets[which] + place)
+        return number
+
+
+@lru_cache(maxsize=16)
+def _shares(space: Space) -> list[_Shares]:
+    """For each group what its values add to a genome's number."""
+    sizes = [group.size for group in space.groups]
+    units = [prod(sizes[place + 1 :]) for place in range(len(sizes))]
+    return list(map(_Shares, space.groups, units))
 
 
 def _values(group: Group, number: int) -> tuple[int, ...]:
@@ -136,9 +160,8 @@ def _values(group: Group, number: int) -> tuple[int, ...]:
     return tuple(values)
 
 
-def _checksum(space: Space, data: bytes) -> str:
-    number = crc32(space.fingerprint + data) & ((1 << 5 * _CHECK_LETTERS) - 1)
-    return _letters(number, _CHECK_LETTERS)
+def _check(space: Space, data: bytes) -> int:
+    return crc32(space.fingerprint + data) & ((1 << 5 * _CHECK_LETTERS) - 1)
 
 
 def _length(space: Space) -> int:
@@ -146,11 +169,27 @@ def _length(space: Space) -> int:
 
 
 def _letters(number: int, length: int) -> str:
-    """A number in base 32, in so many letters; two at a time, for speed."""
-    tail = _DIGITS[number & 31] if length % 2 else ""
-    number >>= 5 * (length % 2)
-    shifts = range(10 * (length // 2 - 1), -1, -10)
-    return "".join([_PAIRS[number >> shift & 1023] for shift in shifts]) + tail
+    """A number in base 32, in so many letters."""
+    for low, high, shift in _spreading(length):
+        number = number & low | (number & high) << shift
+    return number.to_bytes(length, "big").translate(_AS_DIGITS).decode()
+
+
+@lru_cache(maxsize=16)
+def _spreading(length: int) -> list[tuple[int, int, int]]:
+    """The steps that move each 5 bits of a number into a byte of their own.
+
+    All digits move at once, a few times as fast as one by one. First the upper half of the
+    number moves away from the lower, by 3 bits for each digit of that, then the upper half
+    of either, and so on. A step is the bits that stay, those that move, and how far.
+    """
+    steps = []
+    half = 1 << (length - 1).bit_length()
+    while half := half // 2:
+        pieces = range(0, 8 * length, 16 * half)
+        low = sum((1 << 5 * half) - 1 << begin for begin in pieces)
+        steps.append((low, low << 5 * half, 3 * half))
+    return steps
 
 
 def _title(space: Space) -> str:

@@ -37,7 +37,7 @@ MapSize = tuple[int, int]
 """Height and width of what is left of the image; (0, 0) behind an inner product."""
 
 FLAT: MapSize = (0, 0)
-_CACHE = 1024
+_CACHE = 4096
 """Layers that are kept as fitted: a child shares most of its slots with a parent."""
 
 
@@ -68,36 +68,15 @@ class Plan:
 
 def fit(space: Space, genes: Genes, task: Task) -> tuple[Plan, Genes]:
     """The plan of a genome for a task, by the rules above, and its canonical genes."""
-    layers: list[Layer] = []
-    slots: list[tuple[int, ...]] = []
-    left = (task.height, task.width)
-    start, stop = space.slots.start, space.slots.stop
-    for group, chosen in zip(space.slot_groups, genes[start:stop], strict=True):
-        key = group, chosen, left
-        layer, left, written = _FITTED.get(key) or _fit_slot(*key)
-        if layer is not None:
-            layers.append(layer)
-            slots.append(written)
-    towers, merge = 1, 0
-    settings, others = [], []
-    for position in space.settings:
-        setting, written = _setting(space.groups[position], genes[position])
-        if setting[0] != "towers":
-            settings.append(setting)
-        elif setting[1] == "cut":
-            towers, merge = _cut(setting[2], len(layers), task)
-        others.append(written)
-    plan = Plan(tuple(layers), towers, merge, tuple(settings))
-    empty = len(space.slots) - len(slots)
-    if empty and len(space.runs) > 1:
-        return plan, _expressed(express(space, plan, task))
-    # The layers in order, then empty slots: what `express` finds, without a search.
-    for place, group in enumerate(space.other_groups):
+    layers, slots = _fit_slots(space, genes, task)
+    towers, settings = (1, 0), []
+    for position, group in zip(space.settings, space.other_groups, strict=True):
         if group.name == "towers":
-            others[place] = express_towers(group, plan, task)
-    if empty:
-        slots += [_expressed(_express_nothing(space.slot_groups[0], left))] * empty
-    return plan, (*others[:start], *slots, *others[start:])
+            towers, _ = _fit_towers(group, genes[position], len(layers), task.channels)
+        else:
+            settings.append(_setting(group, genes[position]))
+    plan = Plan(tuple(layers), *towers, tuple(settings))
+    return plan, _with_slots(space, genes, slots, len(layers), task)
 
 
 def express(space: Space, plan: Plan, task: Task) -> Genes | None:
@@ -122,7 +101,8 @@ def express(space: Space, plan: Plan, task: Task) -> Genes | None:
 
 def canonical(space: Space, genes: Genes, task: Task) -> Genes:
     """The one representative of all genomes that mean the same for a task."""
-    return fit(space, genes, task)[1]
+    layers, slots = _fit_slots(space, genes, task)
+    return _with_slots(space, genes, slots, len(layers), task)
 
 
 def vanishes(case: str, left: MapSize) -> bool:
@@ -132,6 +112,43 @@ def vanishes(case: str, left: MapSize) -> bool:
     if case in ("inner_product", "batch_norm"):
         return False
     return left == FLAT or (case in ("pooling", "global_pooling") and left == (1, 1))
+
+
+def _with_slots(
+    space: Space, genes: Genes, slots: list[tuple[int, ...]], layers: int, task: Task
+) -> Genes:
+    """Canonical genes. Outside of slots and towers no two alleles mean the same."""
+    start, stop = space.slots.start, space.slots.stop
+    written = [*genes[:start], *slots, *genes[stop:]]
+    cut = space.index.get("towers")
+    if cut is not None:
+        group, chosen = space.groups[cut], genes[cut]
+        _, written[cut] = _fit_towers(group, chosen, layers, task.channels)
+    return tuple(written)
+
+
+def _fit_slots(
+    space: Space, genes: Genes, task: Task
+) -> tuple[list[Layer], list[tuple[int, ...]]]:
+    """The layers of a genome, and the canonical genes of all of its slots."""
+    layers: list[Layer] = []
+    slots: list[tuple[int, ...]] = []
+    images = left = (task.height, task.width)
+    start, stop = space.slots.start, space.slots.stop
+    for group, chosen in zip(space.slot_groups, genes[start:stop], strict=True):
+        key = group, chosen, left
+        layer, left, written = _FITTED.get(key) or _fit_slot(*key)
+        if layer is not None:
+            layers.append(layer)
+            slots.append(written)
+    empty = stop - start - len(slots)
+    if empty and len(space.runs) > 1:
+        found = _express_slots(space, tuple(layers), start, images, set())
+        return layers, _expressed(found)
+    # The layers in order, then empty slots: what `_express_slots` finds, without a search.
+    if empty:
+        slots += [_expressed(_express_nothing(space.slot_groups[0], left))] * empty
+    return layers, slots
 
 
 _Fitted = tuple[Layer | None, MapSize, tuple[int, ...]]
@@ -147,7 +164,10 @@ def _fit_slot(group: Group, chosen: tuple[int, ...], left: MapSize) -> _Fitted:
         fitted: _Fitted = None, left, ()
     else:
         layer, after = fit_layer(case, chosen, left)
-        fitted = layer, after, _expressed(_express_layer(group, layer, left))
+        written = chosen
+        if case.name in ("convolution", "pooling"):
+            written = _expressed(_express_layer(group, layer, left))
+        fitted = layer, after, written
     if len(_FITTED) >= _CACHE:
         _FITTED.clear()
     _FITTED[group, chosen, left] = fitted
@@ -202,20 +222,29 @@ def _most_pooling_stride(kernel: int, size: int) -> int:
     return 1 if kernel == size else kernel
 
 
-def _cut(values: Sequence[Allele], layers: int, task: Task) -> tuple[int, int]:
+@lru_cache(maxsize=_CACHE)
+def _fit_towers(
+    group: Group, chosen: tuple[int, ...], layers: int, channels: int
+) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """Towers and the layer that they merge behind; and the canonical genes for that."""
+    case = group.cases[chosen[0]]
+    cut = (1, 0)
+    if case.name == "cut":
+        cut = _cut(_values(case, chosen), layers, channels)
+    return cut, _express_towers(group, cut, layers, channels)
+
+
+def _cut(values: Sequence[Allele], layers: int, channels: int) -> tuple[int, int]:
     """Towers and the layer that they merge behind: (1, 0) where nothing is cut."""
-    towers, merge = min(int(values[0]), task.channels), min(int(values[1]), layers)
+    towers, merge = min(int(values[0]), channels), min(int(values[1]), layers)
     return (towers, merge) if towers > 1 and merge > 0 else (1, 0)
 
 
 @lru_cache(maxsize=_CACHE)
-def _setting(
-    group: Group, chosen: tuple[int, ...]
-) -> tuple[tuple[str, str, Values], tuple[int, ...]]:
-    """A group that is no slot: its name, case and parameters; and its canonical genes."""
+def _setting(group: Group, chosen: tuple[int, ...]) -> tuple[str, str, Values]:
+    """A group that is no slot: its name, case and parameters."""
     case = group.cases[chosen[0]]
-    values = _values(case, chosen)
-    return (group.name, case.name, values), _express_setting(group, case.name, values)
+    return group.name, case.name, _values(case, chosen)
 
 
 def _values(case: Case, chosen: tuple[int, ...]) -> Values:
@@ -328,6 +357,7 @@ def _express_size(
     return found[place] if value <= most else -1
 
 
+@lru_cache(maxsize=_CACHE)
 def _express_nothing(group: Group, left: MapSize) -> tuple[int, ...] | None:
     for which, case in enumerate(group.cases):
         if vanishes(case.name, left):
@@ -345,15 +375,21 @@ def _express_setting(group: Group, case: str, values: Values) -> tuple[int, ...]
 
 def express_towers(group: Group, plan: Plan, task: Task) -> tuple[int, ...]:
     """The first case, count and merge that `fit` turns into the plan's. KeyError: none."""
+    cut = plan.towers, plan.merge
+    return _express_towers(group, cut, len(plan.layers), task.channels)
+
+
+def _express_towers(
+    group: Group, wanted: tuple[int, int], layers: int, channels: int
+) -> tuple[int, ...]:
     for which, case in enumerate(group.cases):
         if case.name == "one":
-            if plan.towers == 1:
+            if wanted[0] == 1:
                 return (which,)
             continue
         counts, places = (gene.alleles for gene in case.genes)
         for i, count in enumerate(counts):
             for j, place in enumerate(places):
-                cut = _cut((count, place), len(plan.layers), task)
-                if cut == (plan.towers, plan.merge):
+                if _cut((count, place), layers, channels) == wanted:
                     return (which, i, j)
     raise KeyError(group.name)

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import log2, prod
 from operator import mul
 
@@ -39,6 +39,15 @@ class Gene:
     def position(self) -> dict[Allele, int]:
         """The index of each allele."""
         return {allele: index for index, allele in enumerate(self.alleles)}
+
+    @cached_property
+    def is_ordered(self) -> bool:
+        """Whether the alleles are numbers that rise, or that fall, all the way."""
+        numbers = [allele for allele in self.alleles if not isinstance(allele, str)]
+        if len(numbers) < len(self.alleles):
+            return False
+        rises = {later > earlier for earlier, later in pairwise(numbers)}
+        return len(rises) == 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,6 @@
 """The config file of a run: typed, with defaults; errors name the nearest key."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +13,7 @@ from ribosome.genome.errors import ConfigError
 from ribosome.genome.task import Training
 from ribosome.genome.toml import parse_toml, read_toml
 from ribosome.runner.bounds import Share
+from ribosome.runner.wording import plainly
 from ribosome.search.population import REPLACEMENTS
 from ribosome.search.registry import STRATEGIES
 from ribosome.search.variation import CROSSOVERS
@@ -111,6 +111,11 @@ CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
 }
 """The keys that take one of a few words. Spaces and backends are checked by who loads
 them: both can be the user's own."""
+
+SHORTEST_HEARTBEAT_S = 15.0
+"""The least that runner.heartbeat_s may be, in seconds, if it is not 0. A sound worker is
+silent for a quarter of it, its beat, then for the 10 s that it may take to kill what a trial
+has left, and for a moment on a machine that is busy: less would have sound workers killed."""
 
 KEYS: dict[str, tuple[str, ...]] = {
     table: type(section).__struct_fields__
@@ -212,9 +217,10 @@ def _convert(
     try:
         config = msgspec.convert(tables, Config)
     except msgspec.ValidationError as error:
-        what, _, place = str(error).partition(" - at `$.")
-        table, key = place.rstrip("`").split(".")[:2]
-        raise wrong(table, key, _in_plain_words(what)) from None
+        # [runner] workers alone may be a number or a string.
+        what, place = plainly(error, {"`int | str`": 'a whole number or "auto"'})
+        table, key = place.split(".")[:2]
+        raise wrong(table, key, what) from None
     for (table, key), words in CHOICES.items():
         word = getattr(getattr(config, table), key)
         if word not in words:
@@ -222,6 +228,12 @@ def _convert(
     workers = config.runner.workers
     if isinstance(workers, str) and workers != "auto":
         raise wrong("runner", "workers", 'take a whole number, or "auto"')
+    if 0.0 < config.runner.heartbeat_s < SHORTEST_HEARTBEAT_S:
+        what = (
+            f"take {SHORTEST_HEARTBEAT_S:g} or more, or 0 for never: a sound worker can be "
+            "busy that long with ending a trial"
+        )
+        raise wrong("runner", "heartbeat_s", what)
     stage = config.runner.stage
     if stage not in ("auto", "none") and stage[0] not in "/$":
         hint = 'take "auto", "none", or a folder, as in "/local" or "$TMPDIR"'
@@ -241,19 +253,6 @@ def _nearest(word: str, names: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"take one of {', '.join(names)}"
-
-
-def _in_plain_words(message: str) -> str:
-    """What is expected, from msgspec's message, as in "Expected `int` >= 2"."""
-    words = {
-        "int": "a whole number",
-        "float": "a number",
-        "str": "a string in quotes",
-        "bool": "true or false",
-        "int | str": 'a whole number or "auto"',  # [runner] workers alone
-    }
-    expected = message.partition(", got")[0].replace("Expected", "expected")
-    return re.sub(r"`([\w| ]+)`", lambda name: words.get(name[1], name[1]), expected)
 
 
 def _to_toml(value: object) -> str:

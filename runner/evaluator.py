@@ -4,7 +4,12 @@ import os
 import socket
 from typing import Protocol
 
-from ribosome.runner.messages import Ready, Result, Work
+from ribosome.genome.errors import RunError
+from ribosome.runner.messages import GivenBack, Ready, Result, Work
+
+
+class Unfit(RunError):
+    """A worker that can evaluate nothing any more, through no fault of the trial at hand."""
 
 
 def ready_here() -> Ready:
@@ -27,8 +32,11 @@ class Evaluator(Protocol):
         """What to wait on for news of the trial; None when only time can tell."""
         ...
 
-    def poll(self) -> Result | None:
-        """Take in what there is, without waiting; the result once the trial has ended."""
+    def poll(self) -> Result | GivenBack | None:
+        """Take in what there is, without waiting; the result once the trial has ended.
+
+        A trial that says nothing of its network is given back. Raises Unfit.
+        """
         ...
 
     def cancel(self) -> None:

@@ -10,7 +10,8 @@ A request is a line of JSON on the Unix socket N, with two descriptors: where th
 child's output goes, and the *handle* of the trial, a socket. On the handle the server
 says ``{"pid": n}`` and at the end ``{"exit": code, "peak": bytes}``; when the worker
 shuts its side of the handle, or is gone, the trial is killed. All that a trainer has
-started is dead before its end is reported.
+started is dead before its end is reported. One byte on the socket N says that the import
+is done.
 
 The child is forked ahead, while the trial before it runs, and waits for its request as a
 *spare* (`ribosome.runner.spare`). The server itself never runs
@@ -22,7 +23,6 @@ import argparse
 import contextlib
 import gc
 import importlib
-import json
 import os
 import select
 import signal
@@ -32,10 +32,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ribosome.runner import huge_pages, processes
-from ribosome.runner.spare import Preloaded, Spare
+from ribosome.runner.spare import Preloaded, Spare, open_outputs
 
 NAME = "ribosome-server"
 """The process's name, as ps shows it."""
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""What comes when the worker dies, the second if we are stopped at that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +67,36 @@ def main() -> None:
     if given.preload:
         module = importlib.import_module(given.preload)
         preloaded = Preloaded(module.serve, getattr(module, "rehearse", None))
+    open_outputs()
     # What the import made never dies: a child's collector need not copy its pages.
     gc.collect()
     gc.freeze()
     huge_pages.gather()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    for number in _ENDING:
+        signal.signal(number, _leave)
     news, wake = socket.socketpair()
     for end in (news, wake):
         end.setblocking(False)
     signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGCHLD, _do_nothing)
     try:
         _serve_worker(Door(socket.socket(fileno=given.fd)), preloaded, news)
     finally:
         processes.kill_descendants()
     # There is nothing to save, and to take a framework down takes a third of a second.
     os._exit(0)
+
+
+def _leave(*_: object) -> None:
+    # Both signals may come, and the second must not break off the killing of all that
+    # runs. They are not ignored, because children would inherit that.
+    for number in _ENDING:
+        signal.signal(number, _do_nothing)
+    sys.exit()
+
+
+def _do_nothing(*_: object) -> None:
+    pass
 
 
 class Door:
@@ -90,10 +107,18 @@ class Door:
         self._text = b""
         self._descriptors: list[int] = []
 
+    def open(self) -> None:
+        """Tell the worker that requests are answered from now on."""
+        with contextlib.suppress(OSError):
+            self._connection.sendall(b"!")
+
     def next(self) -> Request | None:
         """The next request; None once the worker has closed its end."""
         while b"\n" not in self._text:
-            chunk, came, _, _ = socket.recv_fds(self._connection, 65536, 2)
+            try:
+                chunk, came, _, _ = socket.recv_fds(self._connection, 8192, 2)
+            except ConnectionResetError:  # it has gone before it heard that we are open
+                return None
             if not chunk:
                 return None
             self._text += chunk
@@ -105,6 +130,7 @@ class Door:
 
 def _serve_worker(door: Door, preloaded: Preloaded | None, news: socket.socket) -> None:
     spare = _fork(preloaded)
+    door.open()
     while request := door.next():
         with request.handle:
             # The worker may have lost interest while the import was still under way.
@@ -121,27 +147,26 @@ def _run(
     news: socket.socket,
 ) -> Spare | None:
     """One trial, from the hand-over to the report of its end; returns the next spare."""
-    since = processes.mark()
     # A spare may have been killed while it waited, or there was no room for one.
     if spare is None or not _hand_over(request, spare):
         spare = _fork(preloaded)
         if spare is None or not _hand_over(request, spare):
             os.write(request.log, b"cannot start a trainer: fork failed\n")
             os.close(request.log)
-            _say(request.handle, {"exit": 1, "peak": 0})
+            _say(request.handle, b'{"exit": 1, "peak": 0}')
             return None
     os.close(request.log)
     following = _fork(preloaded)
     status, peak = _await_end(spare.pid, request.handle, news)
     but = following.pid if following else None
-    processes.kill_descendants(but=but, since=since)
-    _say(request.handle, {"exit": status, "peak": peak})
+    processes.kill_descendants(but=but)
+    _say(request.handle, b'{"exit": %d, "peak": %d}' % (status, peak))
     return following
 
 
 def _hand_over(request: Request, spare: Spare) -> bool:
     # Told first: who ends a trial that runs must know that there is one to wait for.
-    _say(request.handle, {"pid": spare.pid})
+    _say(request.handle, b'{"pid": %d}' % spare.pid)
     return spare.take(request.line, request.log)
 
 
@@ -154,11 +179,15 @@ def _fork(preloaded: Preloaded | None) -> Spare | None:
 
 def _await_end(pid: int, handle: socket.socket, news: socket.socket) -> tuple[int, int]:
     """Exit code (or minus the signal) and peak memory in bytes of the trainer."""
-    killed = False
+    watched = [news, handle]
     while True:
-        with contextlib.suppress(BlockingIOError):
-            while news.recv(4096):
-                pass
+        ready, _, _ = select.select(watched, [], [])
+        if handle in ready:
+            watched.remove(handle)
+            processes.kill(pid)
+        if news not in ready:
+            continue
+        news.recv(4096)
         # Any child can be an orphan of the trainer's: all that have ended are reaped.
         while True:
             ended, status, usage = os.wait4(-1, os.WNOHANG)
@@ -166,17 +195,12 @@ def _await_end(pid: int, handle: socket.socket, news: socket.socket) -> tuple[in
                 return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
             if ended == 0:
                 break
-        if killed:
-            select.select([news], [], [])
-        elif handle in select.select([news, handle], [], [])[0]:
-            killed = True
-            processes.kill(pid)
 
 
-def _say(handle: socket.socket, message: dict[str, int]) -> None:
+def _say(handle: socket.socket, message: bytes) -> None:
     # A worker that is gone, or has lost interest, hears nothing.
     with contextlib.suppress(OSError):
-        handle.sendall(json.dumps(message).encode() + b"\n")
+        handle.sendall(message + b"\n")
 
 
 if __name__ == "__main__":

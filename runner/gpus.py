@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -26,8 +26,8 @@ TOPOLOGY = "/sys/class/kfd/kfd/topology/nodes"
 
 _LISTED = re.compile(r"^(?:GPU \d+:|\s+MIG ).*\(UUID: ((?:GPU|MIG)-[^)]+)\)")
 _UNIQUE = ("GPU-", "MIG-")
-_CUDA_NAME = re.compile(r"\d+|GPU-.+|MIG-.+")
-_ROCM_NAME = re.compile(r"\d+|GPU-.+")
+_CUDA_NAME = re.compile(r"\d{1,9}|GPU-.+|MIG-.+", re.ASCII)
+_ROCM_NAME = re.compile(r"\d{1,9}|GPU-.+", re.ASCII)
 
 
 class Gpu(msgspec.Struct, frozen=True):
@@ -35,12 +35,15 @@ class Gpu(msgspec.Struct, frozen=True):
 
     ``name`` is what ``variable``, CUDA's or ROCm's, calls it in the process that found it;
     ``identity`` tells it from others: a UUID where there is one, which no other GPU has, else
-    a word that is the same for every process of the machine.
+    a word that is the same for every process of the machine. ``verified`` is whether the
+    machine was found to have it: a UUID in a launcher's variable cannot be looked up where
+    nvidia-smi does not answer.
     """
 
     variable: str
     name: str
     identity: str
+    verified: bool = True
 
     @property
     def unique(self) -> bool:
@@ -49,10 +52,12 @@ class Gpu(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """What people are shown: "GPU 0", "GPU 0 (GPU-8932f937)", "GPU-8932f937"."""
+        """What people are shown: "GPU 0", "GPU 0 (GPU-8932f937)", "GPU-8932f937", "GPU-8932f937
+        (not verified)".
+        """
         short = self.identity[:12] if self.unique else ""
         if not self.name.isdecimal():
-            return short or self.name
+            return (short or self.name) + ("" if self.verified else " (not verified)")
         return f"GPU {self.name} ({short})" if short else f"GPU {self.name}"
 
 
@@ -90,7 +95,9 @@ def _nvidia(
     installed = listed or _device_files(devices)
     given = environ.get(CUDA)
     if given is not None:
-        return _distinct(_chosen(CUDA, given, _CUDA_NAME, installed))
+        gpus = _chosen(CUDA, given, _CUDA_NAME, installed, named=bool(listed))
+        # CUDA finds no device at all where one is named twice.
+        return gpus if _distinct(gpus) == gpus else ()
     names = listed or map(str, range(len(installed)))
     return _distinct(map(Gpu, [CUDA] * len(installed), names, installed))
 
@@ -99,7 +106,7 @@ def _amd(environ: Mapping[str, str], topology: str) -> tuple[Gpu, ...]:
     installed = _kfd_nodes(topology)
     everything = ",".join(map(str, range(len(installed))))
     given = environ.get(ROCR, everything)
-    gpus = _distinct(_chosen(ROCR, given, _ROCM_NAME, installed))
+    gpus = _unrepeated(_chosen(ROCR, given, _ROCM_NAME, installed))
     # HIP counts among what ROCm has left. It takes CUDA's variable for its own, too; but
     # beside ROCm's that one comes from a launcher which means the same GPUs by both.
     inner = environ.get(HIP) or (environ.get(CUDA) if ROCR not in environ else None)
@@ -107,26 +114,51 @@ def _amd(environ: Mapping[str, str], topology: str) -> tuple[Gpu, ...]:
         return gpus
     left = _chosen(HIP, inner, _ROCM_NAME, [gpu.identity for gpu in gpus])
     names = {gpu.identity: gpu for gpu in gpus}
-    return _distinct(names[gpu.identity] for gpu in left if gpu.identity in names)
+    return _unrepeated(tuple(names[gpu.identity] for gpu in left))
 
 
 def _chosen(
-    variable: str, given: str, pattern: re.Pattern[str], installed: list[str]
-) -> Iterator[Gpu]:
-    """The GPUs that a variable names: those before the first name that is none."""
-    if not installed:
-        return
+    variable: str,
+    given: str,
+    pattern: re.Pattern[str],
+    installed: list[str],
+    *,
+    named: bool = True,
+) -> tuple[Gpu, ...]:
+    """The GPUs that a variable names: those before the first name that is none.
+
+    ``named`` is whether ``installed`` are all names that there are; else a UUID is taken as
+    it stands, as long as there are no more of them than GPUs.
+    """
+    gpus: list[Gpu] = []
     for name in (name.strip() for name in given.split(",")):
         if not pattern.fullmatch(name):
-            return
-        if not name.isdecimal():
+            break
+        if name.isdecimal():
+            if int(name) >= len(installed):
+                break
+            gpus.append(Gpu(variable, name, installed[int(name)]))
+        elif named:
             # The beginning of a UUID is enough where it is the only one of its kind.
             whole = [identity for identity in installed if identity.startswith(name)]
-            yield Gpu(variable, name, whole[0] if len(whole) == 1 else name)
-        elif int(name) < len(installed):
-            yield Gpu(variable, name, installed[int(name)])
+            if name not in installed and len(whole) != 1:
+                break
+            gpus.append(Gpu(variable, name, name if name in installed else whole[0]))
+        elif len(gpus) < len(installed):
+            gpus.append(Gpu(variable, name, name, verified=False))
         else:
-            return
+            break
+    return tuple(gpus)
+
+
+def _unrepeated(gpus: tuple[Gpu, ...]) -> tuple[Gpu, ...]:
+    """The GPUs before the first that was named already."""
+    seen: set[str] = set()
+    for number, gpu in enumerate(gpus):
+        if gpu.identity in seen:
+            return gpus[:number]
+        seen.add(gpu.identity)
+    return gpus
 
 
 def _distinct(gpus: Iterable[Gpu]) -> tuple[Gpu, ...]:

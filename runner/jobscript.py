@@ -27,8 +27,11 @@ _NAME = re.compile(r"[\w.+@:-]{1,64}", re.ASCII)
 _LONGEST_MIN = 366 * 24 * 60
 _TIMES = (
     re.compile(r"(?P<m>\d+)", re.A),
-    re.compile(r"(?:(?P<d>\d+)-)?(?P<h>\d+):(?P<m>\d+)(?::(?P<s>\d+))?", re.A),
-    re.compile(r"(?P<d>\d+)-(?P<h>\d+)", re.A),
+    re.compile(r"(?P<h>\d+):(?P<m>[0-5]?\d)(?::(?P<s>[0-5]?\d))?", re.A),
+    re.compile(
+        r"(?P<d>\d+)-(?P<h>[01]?\d|2[0-3])(?::(?P<m>[0-5]?\d)(?::(?P<s>[0-5]?\d))?)?",
+        re.A,
+    ),
     re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m(?:in)?)?", re.A | re.I),
 )
 
@@ -89,7 +92,8 @@ def parse_time(text: str) -> int:
     """The minutes of a time limit, seconds rounded up: 90, 90m, 2h, 1d12h, 2:00, 2:00:00,
     1-12:00.
 
-    "2:00" is two hours, as LSF reads it; to Slurm it would be two minutes. Raises
+    "90" is 90 minutes, and "2:00" is two hours, as LSF reads it; to Slurm it would be two
+    minutes. Behind a colon a number is below 60, and hours behind days are below 24. Raises
     ConfigError for anything else, for nothing and for more than a year.
     """
     for pattern in _TIMES:
@@ -104,7 +108,7 @@ def parse_time(text: str) -> int:
                 return minutes
     raise ConfigError(
         f"time {text!r}: write hours and minutes as in 2:00, 2:00:00, 1-12:00, or 90m, 2h; "
-        "from a minute to a year"
+        "minutes and seconds below 60, in all from a minute to a year"
     )
 
 

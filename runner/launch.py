@@ -58,9 +58,23 @@ def find_mpiexec() -> str:
 
 
 def mpi_argv(ranks: int, argv: Sequence[str]) -> list[str]:
-    """The command that runs ``argv`` as that many ranks, as root and oversubscribed too."""
+    """The command that runs ``argv`` as that many ranks, as root and oversubscribed too.
+
+    Where it can be had, SIGINT and SIGTERM are blocked in them from the first moment on; see
+    `ribosome.runner.signals.hold_back`.
+    """
     mpiexec = find_mpiexec()
-    return [mpiexec, *_options(mpiexec), "-n", str(ranks), *argv]
+    return [mpiexec, *_options(mpiexec), "-n", str(ranks), *_holding(), *argv]
+
+
+def _holding() -> list[str]:
+    """What to put before a program that begins with those signals blocked (coreutils 8.31)."""
+    holding = ["env", "--block-signal=INT,TERM"]
+    try:
+        tried = subprocess.run([*holding, "true"], capture_output=True, check=False)
+    except OSError:
+        return []
+    return holding if tried.returncode == 0 else []
 
 
 def _options(mpiexec: str) -> list[str]:

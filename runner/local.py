@@ -88,6 +88,8 @@ class LocalTransport:
 
     def abandon(self, worker: int) -> bool:
         """End a worker that is silent: another takes its place."""
+        if worker in self._children:
+            self._children[worker].fault = "it was silent for too long, and was ended"
         self.kill(worker)
         return True
 
@@ -121,8 +123,8 @@ class LocalTransport:
     def _bury(self, worker: int, child: "_Child", events: list[Event]) -> None:
         self._selector.unregister(child.connection)
         child.connection.close()
-        reason = child.frames.refused or child.wait(_GRACE_S)
-        child.wait(_GRACE_S)
+        end = child.wait(_GRACE_S)
+        reason = child.frames.refused or child.fault or end
         del self._children[worker]
         events.append(Lost(worker, reason))
         if worker in self._retired:
@@ -160,6 +162,7 @@ class _Child:
         self.frames = Frames(self.connection)
         self.outbox = bytearray()
         self.spoke = False
+        self.fault = ""
         self.mask = 0
 
     def flush(self) -> None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from ribosome.genome.errors import RunError
+from ribosome.backends.base import Ending
 from ribosome.runner.clock import Clock, SystemClock
 from ribosome.runner.dismissal import dismiss
 from ribosome.runner.gpus import Gpu
@@ -20,6 +20,7 @@ from ribosome.runner.heartbeats import Heartbeats
 from ribosome.runner.journal import Journal
 from ribosome.runner.messages import (
     Forget,
+    GivenBack,
     Ready,
     Report,
     Result,
@@ -32,6 +33,7 @@ from ribosome.runner.messages import (
     read_report,
 )
 from ribosome.runner.observer import Interrupted, Observer
+from ribosome.runner.patience import Patience
 from ribosome.runner.proposer import Candidate, Proposer
 from ribosome.runner.quarantine import Quarantine, barred
 from ribosome.runner.queues import Handed, Queues
@@ -43,12 +45,6 @@ from ribosome.runner.trial_folders import TRIALS, TrialFolders
 _TURN_S = 0.2
 _UPDATE_S = 0.25
 _GRACE_S = 10.0
-
-_PATIENCE = 10
-"""Limits of silence that a run waits while every worker is silent, before it gives up."""
-
-_START_S = 3600.0
-"""The longest that a run waits for its first worker: data may have to be copied to it."""
 
 
 class Master:
@@ -103,9 +99,9 @@ class Master:
         self._warned: set[str] = set()
         self.dropped = 0
         """The number of answers that came too late, twice, or without a question."""
-        self._last_words = ""
         self._dismissing = False
-        self._now = self._lost_at = self._updated = self._clock.monotonic()
+        self._now = self._updated = self._clock.monotonic()
+        self._patience = Patience(setup.heartbeat_s, self._now)
 
     def run(self) -> None:
         """Run until every evaluation has its result, then let the workers go.
@@ -139,13 +135,12 @@ class Master:
             self._transport.send(worker, *messages)
         self._outbox = {}
         self._folders.tidy()
-        if not (len(self._queues) or self._returning):
-            self._wait_for_the_silent()
-        if not self._queues.ready and self._now - self._lost_at > _START_S:
-            raise RunError(
-                f"no worker is ready after {_START_S:g} s: look at the machine, then go on "
-                "with --resume"
-            )
+        self._patience.check(
+            self._now,
+            present=bool(self._queues or self._returning),
+            silent=bool(self._silent),
+            ready=self._queues.ready,
+        )
         if self._now - self._updated >= _UPDATE_S:
             self._update()
 
@@ -185,11 +180,13 @@ class Master:
                     self._journal.start(event.trial, worker, event.at)
             elif isinstance(event, Result):
                 self._take_result(worker, event)
+            elif isinstance(event, GivenBack):
+                self._take_back(worker, event)
             elif isinstance(event, Ready):
                 self._begin(worker, event)
             elif worker in self._queues:
                 (self._dismiss if event.broken else self._transport.retire)(worker)
-                self._give_back(worker, event.reason, astray=event.broken)
+                self._give_back(worker, event.reason, charge=False, astray=event.broken)
 
     def _begin(self, worker: int, ready: Ready) -> None:
         """A worker is ready: its silence counts from now on, and it gets work."""
@@ -213,6 +210,17 @@ class Master:
             self._bar(worker, result)
         if worker in self._queues:
             self._hand_out(worker, depth=self._depth)
+
+    def _take_back(self, worker: int, given: GivenBack) -> None:
+        if not self._queues.holds(worker, given.trial):
+            self._drop(worker, given.trial)
+        elif not self._dismissing:
+            hopeless = self._queues.give_back(worker, given.trial, charge=given.charged)
+            if hopeless is not None:
+                self._end(worker, hopeless, "crashed", given.message)
+            else:
+                self._observer.warn(f"{given.message}: the trial is done again")
+            self._free.append(worker)
 
     def _drop(self, worker: int, trial: int) -> None:
         """An answer too many: the first has counted."""
@@ -259,12 +267,6 @@ class Master:
             self._tell(worker, Forget(trial))
         self._free.append(worker)
 
-    def _wait_for_the_silent(self) -> None:
-        """Nobody is there: an error, unless those that are only silent may speak again."""
-        patience = _PATIENCE * self._setup.heartbeat_s
-        if not self._silent or self._now - self._lost_at > patience:
-            raise RunError(f"no worker is left: {self._last_words}")
-
     def _lose(self, worker: int, reason: str, *, returns: bool) -> None:
         self._silent.discard(worker)
         if worker in self._queues:
@@ -286,18 +288,18 @@ class Master:
         hopeless = self._queues.leave(worker, charge=charge, astray=astray)
         if self._dismissing:
             return
-        self._last_words = reason
-        self._lost_at = self._now
+        self._patience.lose(reason, self._now)
         self._observer.warn(reason)
         if hopeless is not None:
-            lost = Result(
-                trial=hopeless.trial.number,
-                ending="lost",
-                finished_at=self._clock.time(),
-                message=reason,
-            )
-            self._record(worker, hopeless, lost)
+            self._end(worker, hopeless, "lost", reason)
         self._free = self._queues.workers
+
+    def _end(self, worker: int, handed: Handed, ending: Ending, message: str) -> None:
+        """Record a trial of which there is no result, and never will be."""
+        number, now = handed.trial.number, self._clock.time()
+        self._record(
+            worker, handed, Result(number, ending, finished_at=now, message=message)
+        )
 
     def _record(self, worker: int, handed: Handed, result: Result) -> None:
         trial, fitness = handed.trial, result.fitness

@@ -109,6 +109,18 @@ class Result(msgspec.Struct, frozen=True, tag="result"):
     message: str = ""
 
 
+class GivenBack(msgspec.Struct, frozen=True, tag="given-back"):
+    """A trial that has ended here and says nothing of its network: another worker gets it.
+
+    ``message`` is what happened. Where the trial may be the cause all the same it is
+    ``charged``, and handed out once more only.
+    """
+
+    trial: Number
+    message: str
+    charged: bool
+
+
 class Left(msgspec.Struct, frozen=True, tag="left"):
     """The worker has ended: after a Stop, or of itself, and then ``reason`` says why.
 
@@ -122,7 +134,7 @@ class Left(msgspec.Struct, frozen=True, tag="left"):
 class Report(msgspec.Struct, frozen=True, tag="report"):
     """What happened on a worker since its last report; nothing in a heartbeat."""
 
-    events: tuple[Ready | Started | Result | Left, ...] = ()
+    events: tuple[Ready | Started | Result | GivenBack | Left, ...] = ()
 
 
 ToWorker = Setup | Work | Forget | Stop

@@ -15,13 +15,13 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from ribosome.backends.data import FILES, INFO_FILE
+from ribosome.backends.data import INFO_FILE
 from ribosome.genome.errors import RunError
 from ribosome.runner.checked_copy import Damaged, copy_checked
+from ribosome.runner.data_files import DataFile, look
 
 DATA = "data"
 """The copied data folder, in the folder of the copy."""
@@ -40,15 +40,6 @@ _MARGIN = 1.05
 _PRIVATE = 0o700
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file of the data folder as it was when it was looked at."""
-
-    name: str
-    size: int
-    mtime_ns: int
-
-
 class NodeCopy:
     """The copy of the data folder ``source`` in ``room``, a folder of this node's storage.
 
@@ -59,7 +50,7 @@ class NodeCopy:
     def __init__(self, room: Path, source: Path) -> None:
         self._room = room
         self._source = source
-        self._files = _look(source)
+        self._files = look(source)
         self._handle: int | None = None
         self._told = 0.0
         self._going: Callable[[], object] = lambda: None
@@ -172,7 +163,7 @@ class NodeCopy:
         if held.f_bavail * held.f_frsize < need:
             raise RunError(f"{self._room} has no room for its {need / 1e6:,.1f} MB")
         sums = self._copy(unfinished, lock)
-        if _look(self._source) != self._files:
+        if look(self._source) != self._files:
             raise RunError("it was changed while it was copied")
         unfinished.rename(self.data)
         mark = {"source": str(self._source), "bytes": self.bytes, "blake2b": sums}
@@ -184,7 +175,7 @@ class NodeCopy:
         """Copy every file, a damaged one once more; their checksums by name."""
         target.mkdir()
 
-        def copy(file: _File) -> str:
+        def copy(file: DataFile) -> str:
             return copy_checked(
                 self._source / file.name,
                 target / file.name,
@@ -243,15 +234,7 @@ def _prefix() -> str:
     return f"ribosome-{os.geteuid()}-"
 
 
-def _look(source: Path) -> tuple[_File, ...]:
-    found = []
-    for name in FILES:
-        held = (source / name).stat()
-        found.append(_File(name, held.st_size, held.st_mtime_ns))
-    return tuple(found)
-
-
-def _fingerprint(source: Path, files: tuple[_File, ...]) -> str:
+def _fingerprint(source: Path, files: tuple[DataFile, ...]) -> str:
     """Another one once the data is changed."""
     state = blake2b(repr((str(source), files)).encode(), digest_size=8)
     state.update((source / INFO_FILE).read_bytes())

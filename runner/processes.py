@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 
 _PATIENCE_S = 10.0
 _MOMENT_S = 0.0005
-_SHORT_S = 0.5  # far less than it takes to give out all numbers and begin anew
-_FEW = 500
 
 # Loaded here, because a child must not import between fork and the first prctl.
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -29,41 +28,24 @@ _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 def die_with_parent(number: signal.Signals) -> None:
     """Ask the kernel for a signal once the thread that started this process ends."""
-    _call(_PR_SET_PDEATHSIG, int(number))
+    _call(_PR_SET_PDEATHSIG, ctypes.c_ulong(number))
 
 
 def become_subreaper() -> None:
     """Become the parent of every process below this one whose own parent ends."""
-    _call(_PR_SET_CHILD_SUBREAPER, 1)
+    _call(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1))
 
 
 def name_process(name: str) -> None:
     """Show another name in ps, of 15 characters at most."""
-    file = os.open("/proc/self/comm", os.O_WRONLY)
-    try:
-        os.write(file, name.encode())
-    finally:
-        os.close(file)
+    _call(_PR_SET_NAME, ctypes.c_char_p(name.encode()))
 
 
-class Mark(NamedTuple):
-    """A moment: of the monotonic clock, and the last number that a process was given."""
+def kill_descendants(*, but: int | None = None) -> None:
+    """Kill all that descends from this process, a subreaper of one thread, and reap it.
 
-    at: float
-    pid: int
-
-
-def mark() -> Mark:
-    """The present one."""
-    return Mark(time.monotonic(), _last_pid())
-
-
-def kill_descendants(*, but: int | None = None, since: Mark | None = None) -> None:
-    """Kill all that descends from this process, a subreaper, and reap it.
-
-    ``but`` is a child that stays, and ``since`` a moment before which this process had no
-    descendant but that one. Gives up after 10 s on what does not die, or is started anew
-    faster than it can be found.
+    ``but`` is a child that stays, and has no descendants. Gives up after 10 s on what does
+    not die, or is started anew faster than it can be found.
     """
     me = os.getpid()
     deadline = time.monotonic() + _PATIENCE_S
@@ -71,7 +53,9 @@ def kill_descendants(*, but: int | None = None, since: Mark | None = None) -> No
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        found = _descendants(me, but, _numbers(since))
+        if _has_no_child(me, but):
+            return
+        found = _descendants(me, but, _listed())
         if not found or time.monotonic() > deadline:
             return
         # A group dies at once; one by one, its members could start others meanwhile.
@@ -173,29 +157,29 @@ def _processes(numbers: Iterable[int]) -> Iterator[_Process]:
             yield _Process(number, int(parent), int(group), int(session))
 
 
-def _numbers(since: Mark | None) -> Iterable[int]:
-    """The numbers that processes may have that were started since a moment.
+def _has_no_child(me: int, but: int | None) -> bool:
+    """Whether this process has no child but one, and so no other descendant.
 
-    They are given in order, so that after a short trial only few have to be looked at
-    and not all of /proc, which takes milliseconds on a busy machine.
+    Not so where the kernel does not tell. To look through all of /proc takes milliseconds
+    on a busy machine. The list can lack a child only while another is reaped, which is for
+    this process to do; an orphan is added to it before its parent can be reaped.
     """
-    if since is not None and time.monotonic() - since.at < _SHORT_S:
-        last = _last_pid()
-        if 0 <= last - since.pid < _FEW:
-            return range(since.pid + 1, last + 1)
-    return _listed()
-
-
-def _last_pid() -> int:
-    with open("/proc/loadavg", "rb") as file:  # noqa: PTH123 (half the time of a Path)
-        return int(file.read().rpartition(b" ")[2])
+    try:
+        file = os.open(f"/proc/self/task/{me}/children", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        children = os.read(file, 4096)
+    finally:
+        os.close(file)
+    return children in (b"", b"%d " % (but or 0))
 
 
 def _listed() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208
 
 
-def _call(option: int, value: int) -> None:
-    if _prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+def _call(option: int, value: ctypes.c_ulong | ctypes.c_char_p) -> None:
+    if _prctl(option, value, 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ribosome.genome.space import Genes
 from ribosome.runner.records import Record
 from ribosome.search.strategy import Proposal, Strategy
@@ -24,8 +26,7 @@ class Codec:
     from_text: Callable[[str], Genes]
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A numbered proposal; ``seed`` starts its trainer's random numbers."""
 
     number: int

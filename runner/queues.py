@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from ribosome.runner.proposer import Candidate, Proposer
 
@@ -10,8 +11,7 @@ _TRIES = 2
 """A trial that takes this many workers along is not handed out again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handed:
+class Handed(msgspec.Struct, frozen=True):
     """A trial for a worker.
 
     ``new`` says that the strategy has just proposed it; ``bar`` is the best fitness at
@@ -43,6 +43,7 @@ class Queues:
         self._ready: set[int] = set()
         self._astray: dict[int, dict[int, Handed]] = {}
         self._tries: dict[int, int] = {}
+        self._charged: dict[int, int] = {}
         self._copies: dict[int, int] = {}
         """How often a trial without a result has been handed out, if it came back."""
 
@@ -78,6 +79,7 @@ class Queues:
         self._queues[worker] = deque()
         self._ready.discard(worker)
         self._astray.pop(worker, None)
+        self._charged.pop(worker, None)
 
     def begin(self, worker: int) -> None:
         """A worker is ready for trials."""
@@ -153,6 +155,14 @@ class Queues:
         rivals = [worker for worker, lost in self._astray.items() if number in lost]
         return rivals, copies
 
+    def give_back(self, worker: int, number: int, *, charge: bool) -> Handed | None:
+        """A worker has ended one of its trials without a result; see `leave`."""
+        queue = self._queues[worker]
+        handed = next(handed for handed in queue if handed.trial.number == number)
+        queue.remove(handed)
+        self._busy -= not queue
+        return self._put_back(deque([handed]), charge=charge)
+
     def leave(
         self, worker: int, *, charge: bool = True, astray: bool = False
     ) -> Handed | None:
@@ -167,8 +177,13 @@ class Queues:
         if astray:
             lost = self._astray.setdefault(worker, {})
             lost |= {handed.trial.number: handed for handed in queue}
+            if queue and charge:
+                self._charged[worker] = queue[0].trial.number
         else:
             self._astray.pop(worker, None)
+        return self._put_back(queue, charge=charge)
+
+    def _put_back(self, queue: deque[Handed], *, charge: bool) -> Handed | None:
         hopeless = None
         for handed in queue:
             number = handed.trial.number
@@ -184,8 +199,11 @@ class Queues:
     def come_back(self, worker: int) -> list[int]:
         """A silent worker speaks again, and goes on with what nobody else has been given.
 
+        It was held up and has not died: what its trial was charged with is taken back.
         Gives the numbers of those of its trials that have had their result meanwhile.
         """
+        if (charged := self._charged.pop(worker, 0)) in self._tries:
+            self._tries[charged] -= 1
         queue = self._queues[worker] = deque()
         self._ready.add(worker)
         astray = self._astray.get(worker, {})

@@ -21,6 +21,7 @@ from ribosome.runner.nodes import gather_places
 from ribosome.runner.observer import Observer, Summary
 from ribosome.runner.placement import local_places, place_workers
 from ribosome.runner.resume import Run, open_run
+from ribosome.runner.signals import let_through
 from ribosome.runner.transport import Transport
 from ribosome.runner.worker import Worker
 
@@ -130,6 +131,7 @@ def _serve(world: "MPI.Intracomm") -> NoReturn:
     """Be a worker. What mpiexec passes on of Ctrl-C is for the master to act on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    let_through()  # trainers would inherit that they are held back
     endpoint = MpiEndpoint(world)
     Worker(endpoint).run()
     # Where ranks may be dead, MPI's own end could wait for them for ever.

@@ -1,19 +1,32 @@
 """One fork server process, as its worker holds it: started, asked, ended."""
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 _LAST_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a server was found to have ended; ``terminated`` if by a SIGTERM."""
+
+    text: str
+    terminated: bool
 
 
 class Server:
     """One fork server process and the socket to it.
 
-    The kernel ends it when the thread that made this object ends.
+    The kernel ends it when the thread that made this object ends, even one that is
+    stopped: see below.
     """
 
     def __init__(self, preload: str, environment: Mapping[str, str]) -> None:
@@ -32,13 +45,28 @@ class Server:
                 stdout=self._output,
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
-                start_new_session=True,
+                # A group of its own, that a Ctrl-C for the worker does not reach. But no
+                # session: where the worker dies, the last tie of the group to its session
+                # is cut, and if the server is stopped at that time, the kernel sends
+                # SIGHUP and SIGCONT (POSIX, orphaned process groups). To a session's
+                # leader it would send nothing.
+                process_group=0,
             )
+        self._ready_since: float | None = None
 
     @property
     def pid(self) -> int:
         """The server's process."""
         return self._process.pid
+
+    @property
+    def ready_since(self) -> float | None:
+        """When it was first seen to have done its import, on the monotonic clock."""
+        if self._ready_since is None:
+            with contextlib.suppress(OSError):
+                if self._door.recv(1, socket.MSG_DONTWAIT):
+                    self._ready_since = time.monotonic()
+        return self._ready_since
 
     def send(self, request: Mapping[str, object], descriptors: Sequence[int]) -> None:
         """Ask for a trial; OSError where the server is gone."""
@@ -46,7 +74,7 @@ class Server:
         sent = socket.send_fds(self._door, [text], descriptors)
         self._door.sendall(text[sent:])
 
-    def end(self) -> str:
+    def end(self) -> Death:
         """End it, with what it has started, and say how it was found."""
         self._door.close()
         try:
@@ -60,7 +88,9 @@ class Server:
         self._output.close()
         last = next((line for line in reversed(lines) if line.strip()), "")
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return f"{how}: {last.strip()}" if last else how
+        # A SIGTERM makes it leave with 0, and it loses a trial with no other 0.
+        terminated = code in (0, -signal.SIGTERM)
+        return Death(f"{how}: {last.strip()}" if last else how, terminated)
 
     def kill(self) -> None:
         """SIGKILL, for a server that does not answer; its trainer dies with it."""

@@ -10,10 +10,33 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 _CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGURG)
+_HELD = (signal.SIGINT, signal.SIGTERM)
+
+
+def hold_back() -> None:
+    """Keep SIGINT and SIGTERM back until `let_through`, or until a `StopRequest` is entered.
+
+    While modules are imported and MPI starts, they would end one rank by a traceback and the
+    others by the crash of their MPI. They are not lost. To be called before there are other
+    threads: those that are there keep nothing back.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+
+
+def held_back() -> bool:
+    """Whether such a signal has come, and waits."""
+    return not signal.sigpending().isdisjoint(_HELD)
+
+
+def let_through() -> None:
+    """What was kept back arrives now, and what follows at once."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
 
 
 class StopRequest:
     """Counts the signals that ask a run to end, while it is entered as a context.
+
+    What was held back (`hold_back`) counts, too.
 
     Outside the main thread Python delivers no signals, and nothing is caught.
     """
@@ -27,6 +50,7 @@ class StopRequest:
         if threading.current_thread() is threading.main_thread():
             for number in _CAUGHT:
                 self._before[number] = signal.signal(number, self._note)
+            let_through()
         return self
 
     def __exit__(

@@ -42,6 +42,16 @@ RUNNING = "ribosome-trial"
 _STARTED_IN: dict[str, str | None] = dict(os.environ)
 
 
+def open_outputs() -> None:
+    """Make this process's outputs what a trainer's shall be, once for all its children.
+
+    They give out every line at once, which those that Python makes for a file do not.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    sys.stdout, sys.stderr = _line_writer(1), _line_writer(2)
+
+
 class Spare:
     """The server's side: a child that waits. Raises OSError where there is no room."""
 
@@ -96,7 +106,7 @@ def _settle(server: int, door: int) -> None:
     os.closerange(3, door)
     os.closerange(door + 1, os.sysconf("SC_OPEN_MAX"))
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGCHLD):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     processes.die_with_parent(signal.SIGKILL)
     if os.getppid() != server:
@@ -119,10 +129,10 @@ def _rehearse(rehearse: Callable[[], None]) -> None:
 
 
 def _receive(door: socket.socket) -> tuple[dict[str, Any], int]:
-    text, logs, _, _ = socket.recv_fds(door, 1 << 16, 1)
+    text, logs, _, _ = socket.recv_fds(door, 8192, 1)
     if not logs:
         os._exit(0)  # the server has let go of it
-    while chunk := door.recv(1 << 16):
+    while chunk := door.recv(8192):
         text += chunk
     return json.loads(text), logs[0]
 
@@ -133,8 +143,6 @@ def _begin(changes: dict[str, str | None], folder: str, log: int) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    # New objects: the server's remember that they write to a file.
-    sys.stdout, sys.stderr = _line_writer(1), _line_writer(2)
     for name, value in changes.items():
         if value is None:
             os.environ.pop(name, None)

@@ -23,24 +23,21 @@ from msgspec import Meta
 
 from ribosome.genome.errors import ConfigError
 from ribosome.genome.toml import parse_toml, read_text
+from ribosome.runner.wording import plainly
 
 _Many = Annotated[int, Meta(ge=0, le=1024)]
 _Name = Annotated[str, Meta(pattern=r"\A(?!-)[A-Za-z0-9_.+@:-]*\Z")]
 _Line = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f\u0085\u2028\u2029]+\Z")]
 _Option = Annotated[str, Meta(pattern=r"\A-[^\x00-\x1f\x7f\u0085\u2028\u2029]+\Z")]
 _Cores = Annotated[str, Meta(pattern=r"\A[0-9]{1,5}-[0-9]{1,5}\Z")]
-_SHAPES = (
-    (_Name, "letters, digits and any of ._+@:-"),
-    (_Line, "one line, without control characters"),
-    (_Option, "one line that begins with -, as the scheduler's options do"),
-    (_Cores, 'the first and the last core, as in "0-6"'),
-)
-_WORDS = {
-    "int": "a whole number",
-    "str": "a string in quotes",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a table",
+_PHRASES = {
+    f"Expected `str` matching regex {kind.__metadata__[0].pattern!r}": shape  # type: ignore[attr-defined]
+    for kind, shape in (
+        (_Name, "letters, digits and any of ._+@:-"),
+        (_Line, "one line, without control characters"),
+        (_Option, "one line that begins with -, as the scheduler's options do"),
+        (_Cores, 'the first and the last core, as in "0-6"'),
+    )
 }
 _SCHEDULERS = ("slurm", "lsf", "none")
 
@@ -134,7 +131,7 @@ def parse_system(text: str, *, source: str) -> System:
     try:
         system = msgspec.convert(document, System)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"system file {source}: {_plainly(str(error))}") from None
+        raise ConfigError(f"system file {source}: {_wrong(error)}") from None
     _check(system, source)
     return system
 
@@ -159,19 +156,14 @@ def _tables(value: object) -> list[dict[str, Any]]:
     return [item for item in items if isinstance(item, dict)]
 
 
-def _plainly(message: str) -> str:
-    """What is wrong and where, from msgspec's message, as in "Expected `int` >= 2"."""
-    what, _, place = message.partition(" - at `$.")
+def _wrong(error: msgspec.ValidationError) -> str:
+    """Which key is wrong, and how."""
+    what, place = plainly(error, _PHRASES)
     if "enum" in what:
         what = f"take one of {', '.join(_SCHEDULERS)}"
-    if missing := re.search(r"missing required field `(\w+)`", what):
-        return f"{missing[1]} is missing{f' in {place}' if place else ''}".rstrip("`")
-    for kind, shape in _SHAPES:
-        pattern = kind.__metadata__[0].pattern  # type: ignore[attr-defined]
-        what = what.replace(f"Expected `str` matching regex {pattern!r}", shape)
-    what = what.partition(", got")[0].replace("Expected", "expected")
-    what = re.sub(r"`(\w+)`", lambda name: _WORDS.get(name[1], name[1]), what)
-    return f"{place.rstrip('`')}: {what}"
+    if missing := re.search(r"missing required field (\w+)", what):
+        return f"{missing[1]} is missing{f' in {place}' if place else ''}"
+    return f"{place}: {what}"
 
 
 def _check(system: System, source: str) -> None:
@@ -182,6 +174,7 @@ def _check(system: System, source: str) -> None:
             f"system file {source}: cores_of_gpus has {len(cores)} entries for "
             f"{system.gpus_per_node} GPUs a node; give one for each GPU"
         )
+    taken: dict[int, str] = {}
     for entry in cores:
         first, last = map(int, entry.split("-"))
         if last <= first:
@@ -189,6 +182,13 @@ def _check(system: System, source: str) -> None:
                 f"system file {source}: cores_of_gpus: {entry!r} is not two cores or "
                 "more, first to last; the master takes one of them"
             )
+        for core in range(first, last + 1):
+            if core in taken:
+                raise ConfigError(
+                    f"system file {source}: cores_of_gpus: {taken[core]!r} and {entry!r} "
+                    f"share core {core}; give each GPU cores of its own"
+                )
+            taken[core] = entry
     if system.scheduler == "lsf" and not cores:
         raise ConfigError(
             f"system file {source}: cores_of_gpus is missing: jsrun is told the cores "

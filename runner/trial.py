@@ -43,10 +43,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a trial."""
+    """What became of a trial; ``terminated`` if somebody has ended it by SIGTERM."""
 
     verdict: Verdict
     seen: Seen
+    terminated: bool = False
 
 
 class Trial:
@@ -102,11 +103,12 @@ class Trial:
         self._read(_READ_BYTES * _READS_AT_ONCE)
         ended = self._process.poll()
         if ended is None:
-            self._broken_limit = self._limit_reached()
-            if not (self._broken_limit or self._fault or self._seen.diverged):
-                self._watch()
-                return None
-            ended = self._process.kill()
+            if not self._process.stopping:
+                self._broken_limit = self._limit_reached()
+                if self._broken_limit or self._fault or self._seen.diverged:
+                    self._process.stop()
+            self._watch()
+            return None
         return self._outcome(ended)
 
     def kill(self) -> None:
@@ -181,7 +183,8 @@ class Trial:
             lines=list(self._last),
         )
         self._release()
-        return Outcome(verdict, self._seen)
+        terminated = verdict.ending == "crashed" and ended.terminated
+        return Outcome(verdict, self._seen, terminated and not self._fault)
 
     def _close_pipe(self) -> None:
         # Closing takes it out of what is watched: an ended pipe is readable for ever.

@@ -27,9 +27,16 @@ from ribosome.runner.config import Config, training_of
 from ribosome.runner.environment import trainer_environment
 from ribosome.runner.evaluator import ready_here
 from ribosome.runner.leftovers import clear
-from ribosome.runner.messages import Ready, Result, Setup, Work, sanitised
-from ribosome.runner.staging import stage_task
+from ribosome.runner.messages import (
+    GivenBack,
+    Ready,
+    Result,
+    Setup,
+    Work,
+    sanitised,
+)
 from ribosome.runner.trial import LOG, Limits, Outcome, Trial
+from ribosome.runner.trial_data import TrialData
 from ribosome.runner.trial_folders import TRIALS
 from ribosome.runner.verdict import clean
 from ribosome.runner.warm import Launcher
@@ -80,7 +87,7 @@ class TrialEvaluator:
             extra={},
         )
         self._current: _Current | None = None
-        self._task, self._staged = stage_task(
+        self._data = TrialData(
             data.task(training_of(self._config)),
             self._config.runner.stage,
             self._backend.prepare,
@@ -89,7 +96,7 @@ class TrialEvaluator:
         try:
             self._launcher = self._prepared_launcher()
         except BaseException:
-            self._staged.release()
+            self._data.release()
             raise
         # Readable for ever: a failure before the launch is news at once.
         self._news_at_once = os.eventfd(1)
@@ -99,9 +106,9 @@ class TrialEvaluator:
         return msgspec.structs.replace(
             ready_here(),
             gpu=None if self._gpu is None else self._gpu.label,
-            staged=self._staged.folder if self._staged.copy else "",
-            bytes_read=self._staged.bytes_read,
-            warning=self._staged.warning,
+            staged=self._data.copy,
+            bytes_read=self._data.bytes_read,
+            warning=self._data.warning,
         )
 
     def start(self, work: Work) -> None:
@@ -127,8 +134,12 @@ class TrialEvaluator:
             return self._news_at_once
         return self._current.trial.fileno()
 
-    def poll(self) -> Result | None:
-        """Take in what there is, without waiting; the result once the trial ended."""
+    def poll(self) -> Result | GivenBack | None:
+        """Take in what there is, without waiting; the result once the trial ended.
+
+        A trial that failed for want of its data is given back, and one that somebody has
+        ended by SIGTERM. Raises Unfit where the data is gone for good.
+        """
         current = self._current
         if current is None:
             return None
@@ -145,12 +156,16 @@ class TrialEvaluator:
                     return None
         self._current = None
         result = _result(current, outcome, where=self._where)
+        given_back = self._given_back(result, outcome)
+        kept = self._is_kept(result, work=current.work)
+        if given_back is not None and not given_back.charged:
+            kept = False
         # A trainer may have put something else in its folder's place.
-        if not (self._is_kept(result, work=current.work) and is_folder(current.folder)):
+        if not (kept and is_folder(current.folder)):
             remove(current.folder)
         elif result.ending != "ok" and self._config.runner.keep_trials != "all":
             clear(current.folder, keep=(*current.files, LOG))
-        return result
+        return given_back or result
 
     def cancel(self) -> None:
         """End the running trial, with every process of it, and forget it."""
@@ -168,15 +183,25 @@ class TrialEvaluator:
             self._launcher.close()
             os.close(self._news_at_once)
         finally:
-            self._staged.release()
+            self._data.release()
+
+    def _given_back(self, result: Result, outcome: Outcome | None) -> GivenBack | None:
+        """What to say instead of a result that is not the network's; None for one that is."""
+        if result.ending in ("invalid", "crashed") and (lost := self._data.regain()):
+            message = f"{self._where}: {lost}"
+            return GivenBack(result.trial, message, charged=False)
+        if outcome is not None and outcome.terminated:
+            return GivenBack(result.trial, result.message, charged=True)
+        return None
 
     def _launch(self, current: _Current) -> None:
         work = current.work
-        model = decode(self._space, unpack(self._space, work.genome), self._task)
+        task = self._data.task
+        model = decode(self._space, unpack(self._space, work.genome), task)
         price = cost(model.network)
         current.parameters = price.parameters
         current.flops_per_batch = price.training_flops * model.solver.batch_size
-        files = self._backend.emit(model, self._task)
+        files = self._backend.emit(model, task)
         current.files = tuple(files)
         _write(current.folder, files)
         command = self._command(current.folder, seed=work.seed)
@@ -237,10 +262,10 @@ def limits(config: Config) -> Limits:
 def _write(folder: Path, files: Mapping[str, str]) -> None:
     make_folder(folder)  # one may be left from a run that was cut off in this trial
     for name, text in files.items():
-        path = folder / name
         if "/" in name:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode())
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with open(f"{folder}/{name}", "wb") as file:  # noqa: PTH123 (in every trial)
+            file.write(text.encode())
 
 
 def _result(current: _Current, outcome: Outcome | None, *, where: str) -> Result:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ribosome.runner import processes
-from ribosome.runner.server import Server
+from ribosome.runner.server import Death, Server
 
 PATIENCE = 3
 """Deaths of a server in a row, without a trial that ended, before we stop trying."""
@@ -26,7 +26,14 @@ PATIENCE = 3
 START_LIMIT_S = 600.0
 """For a server's import; a parallel file system under thousands of them is slow."""
 
-_KILL_LIMIT_S = 10.0
+ANSWER_LIMIT_S = 30.0
+"""For the answer of a server that is ready: a millisecond's work, or some hundred pages
+read back where memory was swapped out. One that is stopped, or hangs, takes longer."""
+
+KILL_LIMIT_S = 10.0
+"""For a trial's end after `Launched.stop`: much memory takes seconds to give back."""
+
+_LOOK_S = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +47,11 @@ class Exit:
     code: int
     peak_bytes: int = 0
     message: str = ""
+
+    @property
+    def terminated(self) -> bool:
+        """Whether a SIGTERM ended it, directly or as a shell tells of it. None is ours."""
+        return self.code in (-signal.SIGTERM, 128 + signal.SIGTERM)
 
 
 class Launcher:
@@ -126,7 +138,7 @@ class Launcher:
     def _trial_ended(self) -> None:
         self._deaths = 0
 
-    def _server_died(self) -> str:
+    def _server_died(self) -> Death:
         """Forget a server that is gone, and say how it went."""
         assert self._server is not None
         how = self._server.end()
@@ -138,7 +150,7 @@ class Launcher:
                 "(%s); trials start cold from here on",
                 self._preload,
                 self._deaths,
-                how,
+                how.text,
             )
             self._preload = ""
             self._deaths = 0
@@ -146,6 +158,15 @@ class Launcher:
 
     def _gives_up(self) -> bool:
         return not self._preload and self._deaths >= PATIENCE
+
+    def _is_late(self, asked_at: float) -> bool:
+        """Whether the server should have answered by now what it was asked then."""
+        if self._server is None:
+            return False
+        ready = self._server.ready_since
+        if ready is None:
+            return time.monotonic() - asked_at > START_LIMIT_S
+        return time.monotonic() - max(asked_at, ready) > ANSWER_LIMIT_S
 
     def _kill_server(self) -> None:
         if self._server is not None:
@@ -170,7 +191,8 @@ class Launched:
         self._log: int | None = log
         self._heard = b""
         self._exit: Exit | None = None
-        self._deadline = float("inf")
+        self._asked_at = 0.0
+        self._stopped_at: float | None = None
         self._handle: socket.socket
         self.pid: int | None = None
         """The trainer's process, the leader of a session; None until it runs."""
@@ -190,9 +212,7 @@ class Launched:
             try:
                 chunk = self._handle.recv(4096)
             except BlockingIOError:
-                if self.pid is None and time.monotonic() > self._deadline:
-                    self._launcher._kill_server()
-                    self._deadline = float("inf")
+                self._look_at_server()
                 return None
             except OSError:
                 chunk = b""
@@ -204,6 +224,18 @@ class Launched:
                 self._take(json.loads(line))
         return self._exit
 
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped_at is not None
+
+    def stop(self) -> None:
+        """Have it ended, with all that it has started, once it runs; `poll` tells when."""
+        if self.pid is not None and self._stopped_at is None:
+            self._stopped_at = time.monotonic()
+            with contextlib.suppress(OSError):
+                self._handle.shutdown(socket.SHUT_WR)
+
     def kill(self) -> Exit:
         """End it with all that it has started; waits until that is so."""
         if self.pid is None:
@@ -211,21 +243,25 @@ class Launched:
         if self.pid is None or self._exit is not None:
             self._close()
             return self._exit or Exit(-signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            self._handle.shutdown(socket.SHUT_WR)
-        deadline = time.monotonic() + _KILL_LIMIT_S
+        self.stop()
         while (ended := self.poll()) is None:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                self._launcher._kill_server()
-                left = _KILL_LIMIT_S
-            select.select([self._handle], [], [], left)
+            select.select([self._handle], [], [], _LOOK_S)
         return ended
 
     def _ask(self) -> None:
         assert self._log is not None
-        self._deadline = time.monotonic() + START_LIMIT_S
+        self._asked_at = time.monotonic()
         self._handle = self._launcher._send(self._request, self._argv, self._log)
+
+    def _look_at_server(self) -> None:
+        """Kill a server that is silent for too long; the handle is closed with it."""
+        if self.pid is None:
+            late = self._launcher._is_late(self._asked_at)
+        else:
+            stopped = self._stopped_at
+            late = stopped is not None and time.monotonic() - stopped > KILL_LIMIT_S
+        if late:
+            self._launcher._kill_server()
 
     def _take(self, message: Mapping[str, int]) -> None:
         if "pid" in message:
@@ -241,10 +277,11 @@ class Launched:
         if self.pid is not None:
             # Its trainer was killed with it, but not what the trainer had started.
             processes.kill_session(self.pid)
-            text = f"the process that forks trainers died ({how})"
-            self._end(Exit(-signal.SIGKILL, message=text))
+            text = f"the process that forks trainers died ({how.text})"
+            code = -signal.SIGTERM if how.terminated else -signal.SIGKILL
+            self._end(Exit(code, message=text))
         elif self._launcher._gives_up():
-            text = f"the process that starts trainers does not start ({how})"
+            text = f"the process that starts trainers does not start ({how.text})"
             self._end(Exit(1, message=text))
         else:
             # Closed last: whoever watches the old number must not meet it again.

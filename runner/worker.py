@@ -17,9 +17,10 @@ from math import inf
 
 from ribosome.genome.errors import RibosomeError
 from ribosome.runner.backoff import Backoff
-from ribosome.runner.evaluator import Evaluator
+from ribosome.runner.evaluator import Evaluator, Unfit
 from ribosome.runner.messages import (
     Forget,
+    GivenBack,
     Left,
     Ready,
     Report,
@@ -79,7 +80,7 @@ class Worker:
         self._running: Work | None = None
         self._began = self._clock = 0.0
         self._stopping = False
-        self._events: list[Ready | Started | Result | Left] = []
+        self._events: list[Ready | Started | Result | GivenBack | Left] = []
         self._beat_s, self._sent = inf, 0.0
 
     def run(self) -> None:
@@ -110,15 +111,19 @@ class Worker:
             self._beat_s = self._setup.heartbeat_s / BEATS or inf
             self._events.append(evaluator.ready())
             self._serve(evaluator)
+        except _Dismissed:
+            pass
         finally:
             evaluator.cancel()
             evaluator.close()
 
     def _look_up(self) -> None:
-        """See whether there is still a run, in the middle of getting ready for it."""
+        """See whether there is still a run, while data is copied for it; say "alive"."""
         self._take_in(None)
-        if self._stopping and not self._queue:
+        if self._stopping and not (self._queue or self._running):
             raise _Dismissed
+        if time.monotonic() - self._sent >= self._beat_s:
+            self._report()
 
     def _serve(self, evaluator: Evaluator) -> None:
         while True:
@@ -177,13 +182,21 @@ class Worker:
                 if begin:
                     evaluator.start(work)
                 result = evaluator.poll()
+            except (Unfit, MasterGone, _Dismissed):
+                raise
             except Exception as error:
                 evaluator.cancel()
                 result = self._crash(work, error)
             if result is None:
                 return
-            self._events.append(sanitised(result))
             self._running = None
+            if isinstance(result, Result):
+                self._events.append(sanitised(result))
+                continue
+            self._events.append(result)
+            if not result.charged:
+                # It may read its data elsewhere now, and has that to say.
+                self._events.append(evaluator.ready())
 
     def _crash(self, work: Work, error: Exception) -> Result:
         return Result(

@@ -81,26 +81,19 @@ class Evolution:
 
     def _child(self, *, boost: float) -> Proposal | None:
         """A child; None for a copy of its parent."""
-        size = self._settings.tournament
+        size, count = self._settings.tournament, len(self._population)
         *entrants, coin = self._rng.random(2 * size + 1).tolist()
-        first = self._best(entrants[:size])
-        second = self._best(entrants[size:])
-        parents = [first]
-        genes = first.genes
+        places = [int(entrant * count) for entrant in entrants]
+        members = self._population.members(places)
+        first = max(members[:size], key=FITNESS)
+        second = max(members[size:], key=FITNESS)
+        genes, generation = first.genes, first.generation
+        parents: tuple[int, ...] = (first.trial,)
         if coin < self._settings.crossover and second is not first:
-            parents.append(second)
             genes = self._cross(genes, second.genes, self._rng)
+            generation = max(generation, second.generation)
+            parents += (second.trial,)
         genes = self._mutate(genes, self._rng, boost=boost)
         if genes == first.genes:
             return None
-        return Proposal(
-            self._language.canonical(genes),
-            generation=1 + max(parent.generation for parent in parents),
-            parents=tuple(parent.trial for parent in parents),
-        )
-
-    def _best(self, entrants: list[float]) -> Member:
-        """The winner of a tournament; an entrant is a number from 0 up to 1."""
-        count = len(self._population)
-        places = [int(place * count) for place in entrants]
-        return max(self._population.members(places), key=FITNESS)
+        return Proposal(self._language.canonical(genes), generation + 1, parents)

@@ -7,11 +7,11 @@ gene. Random numbers come a vector at a time: a scalar call costs as much.
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from math import log
 from typing import TYPE_CHECKING
 
-from ribosome.genome.space import Allele, Genes, Group
+from ribosome.genome.space import Case, Genes, Group
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -42,9 +42,12 @@ def draw(groups: Sequence[Group], rng: "Generator") -> Genes:
 
 def cross_uniform(first: Genes, second: Genes, rng: "Generator") -> Genes:
     """Each group from one parent or the other, by a coin."""
-    coins = (rng.random(len(first)) < 0.5).tolist()
+    coins = rng.random(len(first)).tolist()
     return tuple(
-        [a if coin else b for coin, a, b in zip(coins, first, second, strict=True)]
+        [
+            a if coin < 0.5 else b
+            for coin, a, b in zip(coins, first, second, strict=True)
+        ]
     )
 
 
@@ -128,21 +131,27 @@ def _open_positions(group: Group) -> list[tuple[int, ...]]:
 def _change_case(
     group: Group, values: tuple[int, ...], rng: "Generator"
 ) -> tuple[int, ...]:
-    old = group.cases[values[0]]
-    kept = {
-        (gene.name, gene.alleles): allele
-        for gene, allele in zip(old.genes, values[1:], strict=True)
-    }
     index = _draw_other(group.cumulative, values[0], rng.random())
     new = group.cases[index]
     uniforms = rng.random(len(new.genes)).tolist()
+    shared = _shared(group.cases[values[0]], new)
     return (
         index,
         *[
-            kept.get((gene.name, gene.alleles), bisect(gene.cumulative, uniform))
-            for gene, uniform in zip(new.genes, uniforms, strict=True)
+            values[position] if position else bisect(gene.cumulative, uniform)
+            for gene, position, uniform in zip(new.genes, shared, uniforms, strict=True)
         ],
     )
+
+
+@lru_cache(maxsize=4096)
+def _shared(old: Case, new: Case) -> list[int]:
+    """For each gene of the new case where the old one's values have it, 0 for nowhere."""
+    positions = {
+        (gene.name, gene.alleles): position
+        for position, gene in enumerate(old.genes, start=1)
+    }
+    return [positions.get((gene.name, gene.alleles), 0) for gene in new.genes]
 
 
 def _change_gene(
@@ -150,7 +159,7 @@ def _change_gene(
 ) -> tuple[int, ...]:
     gene = group.cases[values[0]].genes[position - 1]
     kind, uniform, length = rng.random(3).tolist()
-    if kind < STEP_SHARE and _is_ordered(gene.alleles):
+    if kind < STEP_SHARE and gene.is_ordered:
         allele = _step(gene.cumulative, values[position], uniform, length)
     else:
         allele = _draw_other(gene.cumulative, values[position], uniform)
@@ -177,13 +186,3 @@ def _draw_other(cumulative: tuple[float, ...], current: int, uniform: float) -> 
     if point < low:
         return bisect(cumulative, point)
     return bisect(cumulative, high + (point - low), current + 1, len(cumulative) - 1)
-
-
-@lru_cache(maxsize=4096)
-def _is_ordered(alleles: tuple[Allele, ...]) -> bool:
-    """Whether these are numbers that rise, or that fall, all the way."""
-    numbers = [allele for allele in alleles if not isinstance(allele, str)]
-    if len(numbers) < len(alleles):
-        return False
-    rises = {later > earlier for earlier, later in pairwise(numbers)}
-    return len(rises) == 1

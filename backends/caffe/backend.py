@@ -6,7 +6,7 @@ from pathlib import Path
 from ribosome.backends.base import Command, Ending, Parser
 from ribosome.backends.caffe.binary import caffe_version, find_caffe
 from ribosome.backends.caffe.command import train_command
-from ribosome.backends.caffe.data import layer_of, prepared
+from ribosome.backends.caffe.data import FORM_FILE, layer_of, prepared
 from ribosome.backends.caffe.emit import emit, emit_deploy
 from ribosome.backends.caffe.endings import ending
 from ribosome.backends.caffe.files import DEPLOY, TRAIN_VAL, TRIAL
@@ -44,7 +44,7 @@ class Caffe:
         files[TRIAL] = json.dumps(settings, indent=2) + "\n"
         return files
 
-    def prepare(self, task: Task) -> None:
+    def prepare(self, task: Task) -> str:
         """The images as LMDB or HDF5, made once for all trials, and a caffe to run.
 
         Raises ConfigError where there is none that runs, or where it lacks the precision
@@ -65,8 +65,10 @@ class Caffe:
                 'set RIBOSOME_CAFFE to NVIDIA\'s, or write backend.name = "caffe"'
             )
         layer = layer_of(task)
-        if task.data:
-            prepared(task.data, layer)
+        if not task.data:
+            return ""
+        form = Path(prepared(task.data, layer).train).parent
+        return f"{form} {(form / FORM_FILE).stat().st_ctime_ns}"
 
     def command(
         self, folder: str, *, gpu: int | None, seed: int, save: str = ""

@@ -23,6 +23,7 @@ from typing import Literal
 from ribosome.backends.data import (
     FILES,
     INFO_FILE,
+    PARTS,
     DataInfo,
     cache_folder,
     check_info,
@@ -38,6 +39,7 @@ Layer = Literal["lmdb", "hdf5"]
 
 FORM_FILE = "form.json"
 FORM_FORMAT = 1
+_SUFFIXES: dict[Layer, str] = {"lmdb": "_lmdb", "hdf5": ".txt"}
 ABANDONED_S = 3600.0
 """A form that nobody wrote to for so long is one whose writer was killed."""
 
@@ -81,15 +83,15 @@ def prepared(
     DataError for data that cannot be trained on, or a disk that cannot be written to.
     """
     place = _place(data_folder, layer)
-    if not (place / FORM_FILE).is_file():
+    if not _is_whole(place, layer):
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             with _alone(place.parent):
-                if not (place / FORM_FILE).is_file():
+                if not _is_whole(place, layer):
                     _remove_others(place, layer)
                     write_form(data_folder, place, layer, advance=advance)
         except OSError as error:
-            if not (place / FORM_FILE).is_file():  # else another process was faster
+            if not _is_whole(place, layer):  # else another process was faster
                 raise DataError(
                     f"{data_folder}: cannot make its {layer} form for Caffe in "
                     f"{place.parent} ({error.strerror}); make room there (a data "
@@ -195,8 +197,8 @@ def _write_parts(
 
 
 def _sources(form: Path, layer: Layer) -> CaffeData:
-    suffix = "_lmdb" if layer == "lmdb" else ".txt"
-    return CaffeData(f"{form}/train{suffix}", f"{form}/val{suffix}")
+    train, val = (f"{form}/{part}{_SUFFIXES[layer]}" for part in PARTS)
+    return CaffeData(train, val)
 
 
 def _place(data_folder: str, layer: Layer) -> Path:
@@ -235,6 +237,20 @@ def _place_of(
     return own / f"{layer}-{state.hexdigest()[:12]}"
 
 
+def _is_whole(form: Path, layer: Layer) -> bool:
+    """Whether a form has all its files: who cleans up a disk may take some of them."""
+    sources = [form / f"{part}{_SUFFIXES[layer]}" for part in PARTS]
+    try:
+        if layer == "lmdb":
+            needed = [source / "data.mdb" for source in sources]
+        else:
+            lists = (os.fsdecode(source.read_bytes()) for source in sources)
+            needed = [Path(line) for listed in lists for line in listed.splitlines()]
+    except OSError:
+        return False
+    return all(path.is_file() for path in (form / FORM_FILE, *needed))
+
+
 def _has_space(path: Path) -> bool:
     return any(letter.isspace() for letter in str(path))
 
@@ -251,7 +267,7 @@ def _alone(folder: Path) -> Iterator[None]:
 def _remove_others(place: Path, layer: Layer) -> None:
     """Remove forms of what the data once was, damaged ones, what killed writers left."""
     for other in place.parent.iterdir():
-        if other == place and (place / FORM_FILE).is_file():
+        if other == place and _is_whole(place, layer):
             continue  # another node has just made it
         stale = other.name.startswith(f"{layer}-")
         unfinished = other.name.startswith(f".{layer}-")

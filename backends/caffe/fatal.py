@@ -24,6 +24,8 @@ _SOURCES = re.compile(
     r"|internal_thread|parallel|data_reader|data_transformer|\w*data_layer|\w+\.cu)"
     r"(?:\.[ch]pp|\.cu)?:\d+$"
 )
+_NOT_WRITTEN = "SerializeToOstream"
+"""What fails in io.cpp where a snapshot cannot be written; Caffe keeps no errno."""
 _SCHEMA = re.compile(
     r"\[libprotobuf (?:ERROR|FATAL) [^\]]*\] "
     r"(?:Error parsing text-format \S+: )?(?P<what>.*)",
@@ -43,6 +45,16 @@ def fatal_ending(prefix: str, text: str, *, building: bool) -> Ending:
     if not building or _NOT_THE_NETWORK.search(text) or _SOURCES.search(prefix):
         return "crashed"
     return "invalid"
+
+
+def explained(text: str) -> str:
+    """A fatal line in words, where Caffe's own say nothing to who has not read its source."""
+    if _NOT_WRITTEN not in text:
+        return text
+    return (
+        "caffe could not write its snapshot into the trial's folder: no space is left on its "
+        f"disk, or in its quota ({text})"
+    )
 
 
 def schema_error(line: str) -> str:

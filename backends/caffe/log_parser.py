@@ -23,7 +23,7 @@ from ribosome.backends.base import (
     Tested,
 )
 from ribosome.backends.caffe.endings import FAILED
-from ribosome.backends.caffe.fatal import fatal_ending, schema_error
+from ribosome.backends.caffe.fatal import explained, fatal_ending, schema_error
 from ribosome.backends.caffe.speed import Speedometer
 
 MESSAGE_LIMIT = 400
@@ -275,7 +275,9 @@ class LogParser:
             text = f"{text}: {self._schema_error}"
             self._schema_error = ""
         building = bool(self._layer) or not self._started
-        return self._fail(fatal_ending(prefix, text, building=building), text)
+        return self._fail(
+            fatal_ending(prefix, text, building=building), explained(text)
+        )
 
     def _read_schema(self, line: str) -> Sequence[Event]:
         """What protobuf says of a prototxt; the line that names the file follows."""

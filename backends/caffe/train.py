@@ -92,8 +92,12 @@ def serve(argv: Sequence[str]) -> int:
     except ConfigError as error:
         _say(str(error))
         return NO_CAFFE
-    except (TrainerError, OSError) as error:
+    except TrainerError as error:
         _say(str(error))
+        return TROUBLE
+    except OSError as error:
+        # A disk that is full is found out when a file is closed, which has no name by then.
+        _say(f"{error.filename or options.folder}: {error.strerror or error}")
         return TROUBLE
     except KeyboardInterrupt:
         return INTERRUPTED

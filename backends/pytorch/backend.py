@@ -25,7 +25,7 @@ class PyTorch:
         """network.py and trial.json: see `ribosome.backends.pytorch.emit`."""
         return emit(model, task)
 
-    def prepare(self, task: Task) -> None:
+    def prepare(self, task: Task) -> str:
         """Nothing is made: the trainer reads the data folder itself.
 
         Raises ConfigError for a precision that PyTorch's trainer has not.
@@ -35,6 +35,7 @@ class PyTorch:
                 'training.precision = "half" is for the backend nvcaffe; '
                 'pytorch has "auto", "single" and "mixed"'
             )
+        return ""
 
     def command(
         self, folder: str, *, gpu: int | None, seed: int, save: str = ""

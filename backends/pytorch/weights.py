@@ -137,13 +137,24 @@ def write_weights(path: Path, network: Network, weights: Weights) -> None:
 
 
 def save_state(state: "Mapping[str, Tensor]", path: Path) -> None:
-    """Write tensors whole or not at all; torch.load(weights_only=True) reads them."""
+    """Write tensors whole or not at all; torch.load(weights_only=True) reads them.
+
+    Raises OSError, with ``path``, for a file that cannot be written, as on a full disk.
+    """
     import torch
 
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        torch.save(dict(state), partial)
+        # Where torch opens the file itself, a full disk is "basic_ios::clear: iostream error".
+        with partial.open("wb") as file:
+            torch.save(dict(state), file)
         partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        # torch goes on to end its archive, and fails at that too.
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
+            raise
+        raise OSError(cause.errno, cause.strerror, str(path)) from None
     finally:
         partial.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import zlib
 
 import pytest
 from hypothesis import given
@@ -39,6 +40,34 @@ def test_text_form_has_fixed_length_and_is_safe_in_urls(
     text = to_text(MENNDL, genes)
     assert len(text) == len(GENOME)
     assert re.fullmatch(r"[0-9a-z-]+", text)
+
+
+@given(spaces(), st.data())
+def test_a_genome_is_a_mixed_radix_number(space: Space, data: st.DataObject) -> None:
+    """The genes' places among those of their groups are its digits, the first in front."""
+    genes = unpack(space, data.draw(codes(space)))
+    number = 0
+    for group, (which, *indices) in zip(space.groups, genes, strict=True):
+        place = 0
+        for gene, index in zip(group.cases[which].genes, indices, strict=True):
+            place = place * len(gene.alleles) + index
+        before = sum(case.size for case in group.cases[:which])
+        number = number * group.size + before + place
+    assert int.from_bytes(pack(space, genes), "big") == number
+
+
+@given(spaces(), st.data())
+def test_text_form_is_base_32(space: Space, data: st.DataObject) -> None:
+    """Letter by letter, the digits of the bytes and of their checksum, whatever the length."""
+    code = data.draw(codes(space))
+    check = zlib.crc32(space.fingerprint + code) % 32**4
+    body, tail = to_text(space, unpack(space, code)).split("-")[2:]
+    for letters, number in ((body, int.from_bytes(code, "big")), (tail, check)):
+        rest = number
+        for letter in reversed(letters):
+            rest, digit = divmod(rest, 32)
+            assert letter == "0123456789abcdefghjkmnpqrstvwxyz"[digit]
+        assert rest == 0
 
 
 @pytest.mark.parametrize("name", shipped_spaces())

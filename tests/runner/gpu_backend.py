@@ -26,8 +26,9 @@ class GpuBackend:
         del model, task
         return {"network.txt": "a network\n"}
 
-    def prepare(self, task: object) -> None:
+    def prepare(self, task: object) -> str:  # noqa: ARG002
         """Nothing is needed."""
+        return ""
 
     def command(
         self, folder: str, *, gpu: int | None, seed: int, save: str = ""

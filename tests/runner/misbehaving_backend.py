@@ -28,8 +28,9 @@ class Misbehaving:
         """One file, in a folder of its own."""
         return {"deep/network.txt": f"{model.genome} for {task.name}\n"}
 
-    def prepare(self, task: Task) -> None:
+    def prepare(self, task: Task) -> str:  # noqa: ARG002
         """Nothing is needed."""
+        return ""
 
     def command(
         self, folder: str, *, gpu: int | None, seed: int, save: str = ""

@@ -97,6 +97,8 @@ def test_a_file_and_its_overrides_set_keys(write) -> None:
 @pytest.mark.parametrize(
     ("override", "table", "key", "value"),
     [
+        ("runner.heartbeat_s=0", "runner", "heartbeat_s", 0.0),
+        ("runner.heartbeat_s=15", "runner", "heartbeat_s", 15.0),
         ("search.seed=2", "search", "seed", 2),
         ("search.crossover=1", "search", "crossover", 1.0),
         ("training.time_limit_s=2.5", "training", "time_limit_s", 2.5),
@@ -186,6 +188,11 @@ def test_the_value_of_an_override(override, table, key, value, write) -> None:
         (
             "[training]\nmax_iterations = -1",
             "run.toml: [training] max_iterations = -1: expected a whole number >= 1",
+        ),
+        (
+            "[runner]\nheartbeat_s = 14.9",
+            "run.toml: [runner] heartbeat_s = 14.9: take 15 or more, or 0 for never: a "
+            "sound worker can be busy that long with ending a trial",
         ),
         (
             "[search]\nseed = -1",

@@ -49,9 +49,19 @@ def test_a_cut_gpu_counts_as_its_parts(tmp_path: Path) -> None:
         (" 1 , GPU-aa", [("1", "GPU-bbbb"), ("GPU-aa", "GPU-aaaa")]),
         ("0,2,1", [("0", "GPU-aaaa")]),
         ("0,-1,1", [("0", "GPU-aaaa")]),
-        ("0,0", [("0", "GPU-aaaa")]),
+        ("0,,1", [("0", "GPU-aaaa")]),
+        ("0 ,1 ", [("0", "GPU-aaaa"), ("1", "GPU-bbbb")]),
+        ("0,0", []),
+        ("1,1", []),
+        ("0,GPU-a", []),
+        ("0,-1,0", [("0", "GPU-aaaa")]),
+        ("GPU-0", []),
+        ("1,GPU-ffff,0", [("1", "GPU-bbbb")]),
+        ("GPU-aaaab", []),
+        ("MIG-foo,0", []),
+        ("\u0661", []),
         ("GPU-,0", []),
-        ("MIG-GPU-aaaa/1/0", [("MIG-GPU-aaaa/1/0", "MIG-GPU-aaaa/1/0")]),
+        ("MIG-GPU-aaaa/1/0", []),
         ("", []),
         ("-1", []),
         ("NoDevFiles", []),
@@ -63,6 +73,49 @@ def test_cudas_variable_is_read_as_cuda_reads_it(
     """The names count in their order, up to the first that is no device."""
     environ = {**listing(tmp_path, TWO_GPUS), CUDA: given}
     assert named(visible_gpus(environ)) == visible
+
+
+@pytest.mark.parametrize(
+    ("given", "visible"),
+    [
+        ("MIG-dddd,MIG-c", ["MIG-dddd", "MIG-cccc"]),
+        ("MIG-", []),
+        ("MIG-cccc,MIG-foo,MIG-dddd", ["MIG-cccc"]),
+        ("MIG-cccc,MIG-c", []),
+    ],
+)
+def test_parts_of_a_gpu_are_named_alike(
+    tmp_path: Path, given: str, visible: list[str]
+) -> None:
+    """By their UUIDs, or beginnings of those that fit one only."""
+    gpus = visible_gpus({**listing(tmp_path, CUT_GPU), CUDA: given})
+    assert [gpu.identity for gpu in gpus] == visible
+
+
+def test_a_uuid_that_begins_another_is_itself(tmp_path: Path) -> None:
+    """A whole UUID is no abbreviation."""
+    environ = listing(tmp_path, gpu_lines("aa", "aab"))
+    assert named(visible_gpus({**environ, CUDA: "GPU-aa"})) == [("GPU-aa", "GPU-aa")]
+
+
+@pytest.mark.parametrize(
+    ("given", "labels"),
+    [
+        ("GPU-aaaa", ["GPU-aaaa (not verified)"]),
+        ("1,GPU-aaaa", ["GPU 1", "GPU-aaaa (not verified)"]),
+        ("GPU-a,GPU-b,GPU-c", ["GPU-a (not verified)", "GPU-b (not verified)"]),
+        ("GPU-aaaa,GPU-aaaa", []),
+    ],
+)
+def test_a_uuid_that_cannot_be_looked_up_says_so(
+    tmp_path: Path, given: str, labels: list[str]
+) -> None:
+    """Without nvidia-smi it is believed, but never for more GPUs than there are files."""
+    for number in range(2):
+        (tmp_path / f"nvidia{number}").touch()
+    environ = {"PATH": str(tmp_path), CUDA: given}
+    gpus = visible_gpus(environ, devices=str(tmp_path))
+    assert [gpu.label for gpu in gpus] == labels
 
 
 def test_a_narrowing_without_gpus_means_none(tmp_path: Path) -> None:
@@ -123,6 +176,10 @@ A, B, C = ("GPU-000000000000000a", "GPU-000000000000000b", "GPU-000000000000000c
         ({ROCR: B}, [(B, B)]),
         ({ROCR: ""}, []),
         ({ROCR: "0,3,1"}, [("0", A)]),
+        ({ROCR: "0,,1"}, [("0", A)]),
+        ({ROCR: "1,0,1,2"}, [("1", B), ("0", A)]),
+        ({ROCR: "GPU-ffff"}, []),
+        ({ROCR: "0", HIP: "0,0"}, [("0", A)]),
         # HIP's index counts among those that ROCm shows.
         ({ROCR: "2,0", HIP: "1"}, [("0", A)]),
         ({HIP: "1,2"}, [("1", B), ("2", C)]),

@@ -81,6 +81,7 @@ def test_mpich_needs_no_options(
     """The command is mpiexec, the number of ranks, and the program."""
     mpiexec = fake_mpiexec(tmp_path, "HYDRA build details")
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))  # no env, and what it is for left out
     argv = launch.mpi_argv(3, ["ribosome", "search"])
     assert argv == [str(mpiexec), "-n", "3", "ribosome", "search"]
 
@@ -95,7 +96,23 @@ def test_open_mpi_is_told_to_share_cores(
     argv = launch.mpi_argv(2, ["true"])
     assert "--allow-run-as-root" in argv
     assert "--oversubscribe" in argv
-    assert argv[-3:] == ["-n", "2", "true"]
+    options = argv[argv.index("-n") :]
+    assert (options[:2], options[-1]) == (["-n", "2"], "true")
+
+
+@pytest.mark.parametrize("code", [0, 125])
+def test_ranks_begin_with_signals_blocked_where_env_can_do_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """An env that does not know the option fails, and is done without."""
+    mpiexec = fake_mpiexec(tmp_path, "HYDRA build details")
+    (tmp_path / "env").write_text(f"#!/bin/sh\nexit {code}\n")
+    (tmp_path / "env").chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    holding = [] if code else ["env", "--block-signal=INT,TERM"]
+    argv = launch.mpi_argv(2, ["ribosome"])
+    assert argv == [str(mpiexec), "-n", "2", *holding, "ribosome"]
 
 
 @pytest.mark.parametrize(

@@ -187,3 +187,13 @@ def test_what_a_worker_prints_is_in_the_log(
     with closing(LocalTransport(1, tmp_path)) as transport, pytest.raises(RunError):
         next_events(transport, 100)
     assert "Fatal Python error" in (tmp_path / "workers.log").read_text()
+
+
+def test_a_worker_that_was_given_up_is_lost_for_its_silence(
+    transport: LocalTransport,
+) -> None:
+    """Not for the signal that ended it."""
+    assert transport.abandon(1)
+    lost, joined = next_events(transport, 2)
+    assert lost == Lost(1, "it was silent for too long, and was ended")
+    assert joined == Joined(1)

@@ -1,5 +1,6 @@
 """The master under fire: workers in memory that fall silent, come back, and fail."""
 
+import os
 import signal
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from ribosome.genome.errors import RunError
 from ribosome.runner.journal import Journal
 from ribosome.runner.messages import (
     Forget,
+    GivenBack,
+    Left,
     Ready,
     Report,
     Result,
@@ -413,3 +416,118 @@ def test_the_first_worker_to_be_ready_does_not_take_all(tmp_path: Path) -> None:
         master.run()
     shares = Counter(record.worker for record in read_trials(tmp_path))
     assert max(shares.values()) <= 40
+
+
+def given_back(transport: Turns, trial: int, times: int, *, charged: bool) -> None:
+    """Have the first results of a trial be given back instead."""
+    left = [times]
+
+    def exchange(report: Report) -> Report:
+        events = []
+        for event in report.events:
+            if isinstance(event, Result) and event.trial == trial and left[0]:
+                left[0] -= 1
+                events.append(GivenBack(trial, "worker 1: ended by SIGTERM", charged))
+            else:
+                events.append(event)
+        return Report(tuple(events))
+
+    transport._on_report = exchange
+
+
+def test_a_trial_that_is_given_back_is_done_again(tmp_path: Path) -> None:
+    """It has one result, the second one's, in the folder of its number."""
+    transport = Turns(2)
+    given_back(transport, 5, 1, charged=True)
+    records, observer, dropped = run(tmp_path, transport)
+    assert [record.trial for record in records] == list(range(1, 31))
+    assert records[4].ending in ("ok", "diverged")
+    assert observer.warnings == [
+        "worker 1: ended by SIGTERM: the trial is done again",
+    ]
+    assert dropped == 0
+    again = [work for worker in (1, 2) for work in works(transport, worker)]
+    assert sorted(work.copy for work in again if work.trial == 5) == [0, 1]
+
+
+def test_a_trial_that_is_given_back_twice_has_crashed(tmp_path: Path) -> None:
+    """Who ends its trainer ends it everywhere: what happened is its message."""
+    transport = Turns(2)
+    given_back(transport, 5, 2, charged=True)
+    records, _, _ = run(tmp_path, transport)
+    assert (records[4].ending, records[4].message) == (
+        "crashed",
+        "worker 1: ended by SIGTERM",
+    )
+    assert len(records) == 30
+
+
+def test_what_no_trial_is_charged_with_may_happen_often(tmp_path: Path) -> None:
+    """The data of five workers was gone, one after another."""
+    transport = Turns(2)
+    given_back(transport, 5, 5, charged=False)
+    records, _, _ = run(tmp_path, transport)
+    assert records[4].ending in ("ok", "diverged")
+
+
+def test_a_trial_that_was_not_the_workers_cannot_be_given_back(tmp_path: Path) -> None:
+    """It is dropped like an answer too many."""
+    transport = Turns(2)
+
+    def add(report: Report) -> Report:
+        return Report((*report.events, GivenBack(7000, "what?", True)))
+
+    transport._on_report = add
+    records, _, dropped = run(tmp_path, transport)
+    assert len(records) == 30
+    assert dropped > 10
+
+
+def test_what_is_given_back_at_the_end_has_no_result(tmp_path: Path) -> None:
+    """A batch system ends trainers and master together: --resume does them again."""
+    transport = Turns(2)
+
+    def exchange(report: Report) -> Report:
+        if transport.turn == 8:
+            os.kill(os.getpid(), signal.SIGTERM)
+        if transport.turn < 9:
+            return report
+        return Report(
+            tuple(
+                GivenBack(event.trial, "ended by SIGTERM", True)
+                if isinstance(event, Result)
+                else event
+                for event in report.events
+            )
+        )
+
+    transport._on_report = exchange
+    with pytest.raises(Interrupted):
+        run(tmp_path, transport)
+    before = read_trials(tmp_path)
+    assert not [record for record in before if record.ending == "crashed"]
+    assert [record for record in before if record.ending is None]
+    records, _, _ = run(tmp_path, Turns(2))
+    assert len(records) == 30
+    assert all(record.ending in ("ok", "diverged") for record in records)
+
+
+def test_workers_that_leave_of_themselves_are_not_the_trials_fault(
+    tmp_path: Path,
+) -> None:
+    """However many of them had it: it is done by one that stays."""
+    transport = Turns(5)
+
+    def leave(report: Report) -> Report:
+        events = report.events
+        ended = [event for event in events if isinstance(event, Result)]
+        if ended and ended[0].trial == 1 and len(left) < 4:
+            left.append(1)
+            return Report((Left("no data here any more"),))
+        return report
+
+    left: list[int] = []
+    transport._on_report = leave
+    records, _, _ = run(tmp_path, transport, depth=1)
+    assert records[0].ending in ("ok", "diverged")
+    assert len(left) == 4

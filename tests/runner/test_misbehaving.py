@@ -25,6 +25,7 @@ from ribosome.genome.space_file import load_space
 from ribosome.runner import trial_evaluator
 from ribosome.runner.config import Config, RunnerConfig
 from ribosome.runner.messages import (
+    GivenBack,
     Left,
     Result,
     Setup,
@@ -88,6 +89,9 @@ class Master:
     def send(self, data: bytes) -> None:
         """Take a report."""
         for event in decode_report(data).events:
+            if isinstance(event, GivenBack):
+                # As the master has it after the second time.
+                event = Result(event.trial, "crashed", message=event.message)
             if isinstance(event, Result):
                 self._fire.results[self._fire.names[event.trial - 1]] = event
                 self._hand_out()

@@ -1,15 +1,13 @@
 """Finding and killing what a process has started, and the kernel's kills for memory."""
 
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from trial_kit import PATIENCE_S, alive, until
 
-from ribosome.runner.processes import Mark, _numbers, kill_session, mark, oom_kills
+from ribosome.runner.processes import _has_no_child, kill_session, oom_kills
 
 
 def fake_root(folder: Path, files: dict[str, str]) -> Path:
@@ -89,7 +87,8 @@ def fork(live):
 def sleep():
     time.sleep(1000)
 stays = fork(lambda: (os.setsid(), sleep()))
-since = processes.mark() if sys.argv[1] == "soon" else None
+if sys.argv[1] == "untold":  # as by a kernel that does not list children
+    processes._has_no_child = lambda me, but: False
 def daemon():
     os.setsid()
     for _ in range(3):
@@ -99,18 +98,18 @@ def others():
     return [p.pid for p in processes._descendants(os.getpid(), stays, processes._listed())]
 while len(others()) < 6:
     time.sleep(0.001)
-processes.kill_descendants(but=stays, since=since)
+processes.kill_descendants(but=stays)
 print(len(others()), Path(f"/proc/{stays}").exists(), flush=True)
 processes.kill_descendants()
 print(Path(f"/proc/{stays}").exists())
 """
 
 
-@pytest.mark.parametrize("when", ["soon", "late"])
-def test_all_that_descends_is_killed(when: str) -> None:
+@pytest.mark.parametrize("children", ["told", "untold"])
+def test_all_that_descends_is_killed(children: str) -> None:
     """Daemons with children in groups of their own end, and the one that stays stays."""
     done = subprocess.run(
-        [sys.executable, "-c", SUBREAPER, when],
+        [sys.executable, "-c", SUBREAPER, children],
         capture_output=True,
         text=True,
         check=True,
@@ -119,16 +118,27 @@ def test_all_that_descends_is_killed(when: str) -> None:
     assert done.stdout.split() == ["0", "True", "False"]
 
 
-def test_only_numbers_given_since_are_looked_at_soon_after() -> None:
-    """Shortly after a moment no other process is looked at, and later every one is."""
-    since = mark()
-    child = subprocess.Popen(["sleep", "1000"])
-    with child:
-        soon, all_of_them = list(_numbers(since)), list(_numbers(None))
-        child.kill()
-    assert os.getpid() not in soon
-    assert {os.getpid(), child.pid} <= set(all_of_them)
-    old = Mark(since.at - 1.0, since.pid)
-    assert os.getpid() in _numbers(old)
-    wrapped = Mark(time.monotonic(), since.pid + 100_000)
-    assert os.getpid() in _numbers(wrapped)
+def test_the_kernel_tells_whether_there_are_children() -> None:
+    """No child but the one that stays means that there is nothing to look for."""
+    code = (
+        "import os, subprocess as s; from ribosome.runner import processes as p;"
+        "me = os.getpid(); told = [p._has_no_child(me, None)];"
+        "one = s.Popen(['sleep', '1000']);"
+        "told += [p._has_no_child(me, None), p._has_no_child(me, one.pid)];"
+        "two = s.Popen(['sleep', '1000']);"
+        "told += [p._has_no_child(me, one.pid), p._has_no_child(me, two.pid)];"
+        "p.kill_descendants(); told += [p._has_no_child(me, None)]; print(*told)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.stdout.split() == ["True", "False", "True", "False", "False", "True"]
+
+
+def test_a_kernel_that_lists_no_children_tells_nothing() -> None:
+    """Where the list cannot be read, everything has to be looked at."""
+    assert not _has_no_child(1 << 30, None)

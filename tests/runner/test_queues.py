@@ -112,3 +112,51 @@ def test_a_new_worker_with_an_old_number_has_no_old_answers() -> None:
     fill(made, 2)
     made.join(1)
     assert made.take(1, 1) is None
+
+
+def test_a_trial_that_is_given_back_is_the_next_to_go() -> None:
+    """As a second copy; what its worker has besides stays there."""
+    made = queues(6, 2)
+    fill(made, 1)
+    assert made.give_back(1, 1, charge=False) is None
+    assert made.holds(1, 2)
+    assert not made.holds(1, 1)
+    assert fill(made, 2, 1) == [(1, 1)]
+
+
+def test_a_trial_is_given_back_once_if_it_is_charged() -> None:
+    """The second time it is returned, and goes to nobody."""
+    made = queues(6, 2)
+    fill(made, 1, 1)
+    assert made.give_back(1, 1, charge=True) is None
+    assert fill(made, 2, 1) == [(1, 1)]
+    assert number(made.give_back(2, 1, charge=True)) == 1
+    assert fill(made, 2, 1) == [(2, 0)]
+
+
+def test_a_worker_without_trials_is_not_busy() -> None:
+    """What was given back does not run."""
+    made = queues(6, 2)
+    fill(made, 1, 1)
+    assert made.running == 1
+    made.give_back(1, 1, charge=True)
+    assert made.running == 0
+
+
+def test_a_worker_that_was_only_silent_has_not_died_of_its_trial() -> None:
+    """Once it speaks again its trial may take a worker along as any other may."""
+    made = queues(6, 2)
+    for _ in range(3):
+        fill(made, 1, 1)
+        assert made.leave(1, astray=True) is None
+        made.come_back(1)
+    assert made.leave(1) is None
+
+
+def test_a_worker_that_stays_silent_is_charged_for() -> None:
+    """Two of them make a trial that nobody is given again."""
+    made = queues(6, 3)
+    fill(made, 1, 1)
+    assert made.leave(1, astray=True) is None
+    fill(made, 2, 1)
+    assert number(made.leave(2, astray=True)) == 1

@@ -65,6 +65,10 @@ def test_a_file_of_the_user(tmp_path: Path) -> None:
         ('cores_of_gpus = ["0"]', 'the first and the last core, as in "0-6"'),
         ('cores_of_gpus = ["0-6"]', "has 1 entries for 0 GPUs a node"),
         ('gpus_per_node = 1\ncores_of_gpus = ["6-6"]', "is not two cores or more"),
+        (
+            'gpus_per_node = 2\ncores_of_gpus = ["0-6", "6-9"]',
+            "cores_of_gpus: '0-6' and '6-9' share core 6; give each GPU cores of its own",
+        ),
         ("warning_s = 1", "warning_s: expected a whole number >= 60"),
         ("limits = [{nodes = 2}]", "hours is missing in limits[0]"),
         ("limits = [{nods = 2, hours = 1}]", "unknown key 'nods' in [[limits]]"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from fake_trainer import OK
-from trial_kit import MODULE, Bench, server_environment, until
+from trial_kit import MODULE, Bench, finish, server_environment, until
 
 from ribosome.backends.base import Command
 from ribosome.backends.pytorch.parser import LogParser
@@ -304,3 +304,47 @@ def test_no_descriptor_is_left_open(bench: Bench) -> None:
     bench.run("closes_output")
     bench.start("hangs").kill()
     assert descriptors() == before
+
+
+def test_a_trainer_that_somebody_ended_by_sigterm_is_known(bench: Bench) -> None:
+    """A batch system does that, and no network."""
+    assert bench.run("signal", str(int(signal.SIGTERM))).terminated
+    assert bench.run("exits", "143").terminated
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+def test_no_other_signal_is_taken_for_sigterm(
+    bench: Bench, number: signal.Signals
+) -> None:
+    """Those are ends that networks come to."""
+    assert not bench.run("signal", str(int(number))).terminated
+
+
+def test_what_a_limit_ends_is_not_terminated(bench: Bench) -> None:
+    """Limits kill; and what was said before counts: a NaN, memory that ran out."""
+    assert not bench.run("hangs", limits=Limits(stall_s=0.2)).terminated
+    assert not bench.run("diverges", "hangs").terminated
+
+
+def test_a_trial_whose_server_was_ended_by_sigterm_is_terminated(
+    bench: Bench, launcher: Launcher
+) -> None:
+    """It had its trainer killed with it, and the next trial gets another server."""
+    trial = bench.start("hangs")
+    until(lambda: trial.poll() is None and bench.log == b"alive\n")
+    assert launcher.server_pid is not None
+    os.kill(launcher.server_pid, signal.SIGTERM)
+    assert finish(trial).terminated
+    assert not bench.run("ok").terminated
+
+
+def test_a_trial_whose_server_was_killed_is_not_terminated(
+    bench: Bench, launcher: Launcher
+) -> None:
+    """The kernel does that where memory runs out."""
+    trial = bench.start("hangs")
+    until(lambda: trial.poll() is None and bench.log == b"alive\n")
+    assert launcher.server_pid is not None
+    os.kill(launcher.server_pid, signal.SIGKILL)
+    assert not finish(trial).terminated
+    assert not bench.run("ok").terminated

@@ -1,10 +1,12 @@
 """The evaluator of genomes, with a backend that emits little and the fake trainer."""
 
+import itertools
 import select
 import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,7 +26,7 @@ from ribosome.genome.task import Task, Training
 from ribosome.runner import trial_evaluator
 from ribosome.runner.config import Config, RunnerConfig, TrainingConfig
 from ribosome.runner.gpus import CUDA, Gpu
-from ribosome.runner.messages import Result, Setup, Work
+from ribosome.runner.messages import GivenBack, Result, Setup, Work
 from ribosome.runner.trial_evaluator import TrialEvaluator, limits
 from ribosome.search.variation import draw
 
@@ -50,8 +52,9 @@ class FakeBackend:
             raise self.error
         return {"deep/network.txt": f"{model.genome} for {task.name}\n"}
 
-    def prepare(self, task: Task) -> None:
+    def prepare(self, task: Task) -> str:  # noqa: ARG002
         """Nothing is needed."""
+        return ""
 
     def command(
         self, folder: str, *, gpu: int | None, seed: int, save: str = ""
@@ -98,8 +101,8 @@ class Worker:
         genome: bytes = GENOME,
         keep_above: float = -1.0,
         **runner: object,
-    ) -> Result:
-        """The result of trial 7."""
+    ) -> Any:
+        """The result of trial 7, or what was said instead of it."""
         self.backend.behaviour = behaviour
         evaluator = self.evaluator(**runner)
         evaluator.start(Work(trial=7, genome=genome, seed=1, keep_above=keep_above))
@@ -111,7 +114,7 @@ class Worker:
         return self.folder / "trials" / "7"
 
 
-def result_of(evaluator: TrialEvaluator) -> Result:
+def result_of(evaluator: TrialEvaluator) -> Any:
     """What an evaluator reports, waited for as a worker waits."""
     deadline = time.monotonic() + PATIENCE_S
     while (result := evaluator.poll()) is None:
@@ -296,6 +299,34 @@ def test_cancel_ends_the_trial(worker: Worker) -> None:
     assert not worker.trial.exists()
     assert evaluator.poll() is None
     assert evaluator.fileno() is None
+
+
+def test_a_trial_that_somebody_ended_by_sigterm_is_given_back(worker: Worker) -> None:
+    """With what was seen of it; its folder stays, as that of any failure does."""
+    given = worker.run("signal", "15")
+    assert given == GivenBack(
+        7, f"{WHERE}: killed by signal 15 (SIGTERM): last words", charged=True
+    )
+    assert (worker.trial / "log.txt").read_text() == "last words\n"
+
+
+def test_a_trial_without_its_data_is_given_back(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its network could do nobody knows; it is not charged with it."""
+    monkeypatch.setattr(worker.backend, "prepare", lambda _: str(next(numbers)))
+    numbers = itertools.count()
+    given = worker.run("raises")
+    assert isinstance(given, GivenBack)
+    assert "was gone" in given.message
+    assert not given.charged
+    assert not worker.trial.exists()
+
+
+@pytest.mark.parametrize("behaviour", ["raises", "exits 4", "out_of_memory"])
+def test_a_trial_with_its_data_has_its_result(worker: Worker, behaviour: str) -> None:
+    """Its failure is its own."""
+    assert isinstance(worker.run(*behaviour.split()), Result)
 
 
 def test_trials_follow_each_other(worker: Worker) -> None:

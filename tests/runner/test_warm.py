@@ -18,6 +18,7 @@ from trial_kit import (
     finish,
     marked,
     server_environment,
+    state,
     until,
 )
 
@@ -36,7 +37,7 @@ trial = bench.start("hangs_with_child", session)
 while bench.log != b"alive\\n":
     trial.poll()
     time.sleep(0.005)
-print("running", flush=True)
+print(launcher.server_pid, flush=True)
 time.sleep(1000)
 """
 
@@ -125,7 +126,7 @@ def test_a_server_that_does_not_answer_is_killed(
     tmp_path: Path, marker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To kill a trial of a stopped server takes bounded time and leaves nothing."""
-    monkeypatch.setattr(warm, "_KILL_LIMIT_S", 0.2)
+    monkeypatch.setattr(warm, "KILL_LIMIT_S", 0.2)
     bench = bench_of(MODULE, tmp_path, marker)
     with bench.launcher:
         trial = bench.start("hangs_with_child", "same")
@@ -137,20 +138,76 @@ def test_a_server_that_does_not_answer_is_killed(
 
 
 @pytest.mark.parametrize("preload", [MODULE, ""])
+def test_a_stopped_server_is_replaced_before_a_trial(
+    tmp_path: Path, marker: str, preload: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that was ready and does not answer is killed, and the trial runs."""
+    monkeypatch.setattr(warm, "ANSWER_LIMIT_S", 0.5)
+    bench = bench_of(preload, tmp_path, marker)
+    with bench.launcher:
+        bench.run("ok")
+        server = bench.launcher.server_pid
+        assert server is not None
+        os.kill(server, signal.SIGSTOP)
+        assert bench.run("ok").verdict.ending == "ok"
+        assert not alive(server)
+
+
+def test_a_server_stopped_before_its_first_trial_is_replaced(
+    tmp_path: Path, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's word that its import is done is enough for the shorter limit."""
+    monkeypatch.setattr(warm, "ANSWER_LIMIT_S", 0.5)
+    bench = bench_of(MODULE, tmp_path, marker)
+    with bench.launcher:
+        bench.launcher.prepare()
+        server = bench.launcher.server_pid
+        assert server is not None
+        # The spare is forked first, and the word follows it.
+        until(lambda: len(marked(marker, servers=True)) == 2)
+        until(lambda: bench.launcher._server and bench.launcher._server.ready_since)
+        os.kill(server, signal.SIGSTOP)
+        assert bench.run("ok").verdict.ending == "ok"
+        assert not alive(server)
+
+
+def test_an_import_may_take_longer_than_an_answer(
+    tmp_path: Path, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit for answers does not hold before the server is ready."""
+    monkeypatch.setattr(warm, "ANSWER_LIMIT_S", 0.0)
+    bench = bench_of("hanging_preload", tmp_path, marker)
+    with bench.launcher:
+        trial = bench.start("ok")
+        server = bench.launcher._server
+        for _ in range(3):
+            assert trial.poll() is None
+        assert server is not None
+        assert server._process.poll() is None
+        assert bench.launcher._server is server
+        trial.kill()
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+@pytest.mark.parametrize("preload", [MODULE, ""])
 @pytest.mark.parametrize("session", ["same", "new"])
 def test_a_killed_worker_leaves_nothing(
-    tmp_path: Path, marker: str, preload: str, session: str
+    tmp_path: Path, marker: str, preload: str, session: str, *, stopped: bool
 ) -> None:
-    """SIGKILL of the worker ends server, trainer and the trainer's children."""
+    """SIGKILL of the worker ends server, trainer and its children; a stopped server too."""
     environment = {**os.environ, "PYTHONPATH": HERE}
     with subprocess.Popen(
         [sys.executable, "-c", WORKER, str(tmp_path), preload, session],
         stdout=subprocess.PIPE,
         env=environment,
+        start_new_session=True,  # as workers are started
     ) as worker:
         assert worker.stdout is not None
-        assert worker.stdout.readline() == b"running\n"
+        server = int(worker.stdout.readline())
         until(lambda: len(marked(marker)) == 2)
+        if stopped:
+            os.kill(server, signal.SIGSTOP)
+            until(lambda: state(server) == "T")
         worker.kill()
         worker.wait(PATIENCE_S)
     until(lambda: not marked(marker, servers=True))

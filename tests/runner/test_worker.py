@@ -9,9 +9,10 @@ from math import inf, nan
 import pytest
 
 from ribosome.genome.errors import DataError
-from ribosome.runner.evaluator import Evaluator
+from ribosome.runner.evaluator import Evaluator, Unfit
 from ribosome.runner.messages import (
     Forget,
+    GivenBack,
     Left,
     Ready,
     Report,
@@ -29,7 +30,7 @@ from ribosome.runner.transport import MasterGone
 from ribosome.runner.worker import Worker, make_evaluator
 
 SETUP = Setup(b"{}", "/nowhere", 3, "noop")
-Event = Ready | Started | Result | Left
+Event = Ready | Started | Result | GivenBack | Left
 
 
 class Master:
@@ -284,3 +285,103 @@ def test_a_clock_that_is_set_back_holds_up_nothing(
     result = evaluator.poll()
     assert result is not None
     assert result.seconds >= 0.01
+
+
+class Moved(Scripted):
+    """An evaluator that gives back its first trial, with its data elsewhere then."""
+
+    def __init__(self, *, charged: bool) -> None:
+        given = iter([GivenBack(1, "its data was gone", charged)])
+        super().__init__(lambda work: next(given, Result(work.trial, "ok", 0.5)))  # type: ignore[arg-type]
+
+    def ready(self) -> Ready:
+        """It counts how often it was asked."""
+        self.asked = getattr(self, "asked", 0) + 1
+        return Ready("host", self.asked)
+
+
+def reported(evaluator: Evaluator, *messages: ToWorker) -> list[Event]:
+    """All that a worker says, Ready too."""
+    master = Master(SETUP, *messages)
+    serve(master, evaluator)
+    return [event for report in master.reports for event in report.events]
+
+
+def test_a_trial_is_given_back_without_a_result() -> None:
+    """The worker goes on with the next one."""
+    events = reported(Moved(charged=True), work(1), work(2), Stop())
+    kinds = [type(event) for event in events]
+    assert kinds == [Ready, Started, GivenBack, Started, Result, Left]
+
+
+def test_a_worker_whose_data_is_elsewhere_says_so() -> None:
+    """It is ready anew, and what it has read for that is told."""
+    events = reported(Moved(charged=False), work(1), Stop())
+    assert [type(e) for e in events] == [Ready, Started, GivenBack, Ready, Left]
+    assert events[3] == Ready("host", 2)
+
+
+def test_an_unfit_worker_leaves_and_judges_nobody() -> None:
+    """Its last word is the reason, and the trial at hand has no result."""
+
+    def fail(work: Work) -> Result | None:
+        raise Unfit(f"no data for trial {work.trial}; put it back")
+
+    evaluator = Scripted(fail)
+    events = reported(evaluator, work(1), work(2))
+    assert [type(event) for event in events] == [Ready, Started, Left]
+    assert "worker 3 on " in events[-1].reason  # type: ignore[union-attr]
+    assert "no data for trial 1; put it back" in events[-1].reason  # type: ignore[union-attr]
+    assert (evaluator.cancelled, evaluator.closed) == (1, 1)
+
+
+class Copying(NoopEvaluator):
+    """An evaluator that copies its data anew in its first trial, looking up often."""
+
+    def __init__(self, going: Callable[[], object], looks: int) -> None:
+        super().__init__()
+        self._going, self._looks = going, looks
+
+    def poll(self) -> Result | None:
+        """Copy, then give the result."""
+        for _ in range(self._looks):
+            self._going()
+            time.sleep(0.002)
+        self._looks = 0
+        return super().poll()
+
+
+def copying(master: Master, looks: int) -> None:
+    """Run such a worker to its end."""
+    worker = Worker(master, make=lambda _: Copying(worker._look_up, looks))
+    worker.run()
+
+
+def test_a_worker_that_copies_its_data_anew_is_heard() -> None:
+    """Its heartbeats go on, or it would be taken for lost."""
+    setup = Setup(b"{}", "/nowhere", 3, "noop", heartbeat_s=0.04)
+
+    class Patient(Master):
+        def receive(self) -> list[bytes]:
+            if len(self._messages) == 1 and not self.answered:
+                return []
+            return super().receive()
+
+        @property
+        def answered(self) -> bool:
+            return any(isinstance(event, Result) for event in self.events)
+
+    master = Patient(setup, work(1), Stop())
+    copying(master, looks=50)
+    kinds = [[type(event) for event in report.events] for report in master.reports]
+    result = next(n for n, report in enumerate(kinds) if Result in report)
+    assert kinds[:result].count([]) >= 4
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_worker_that_is_let_go_copies_no_data_anew(gone: bool) -> None:
+    """A Stop ends it, or the master's end; the trial is not reported."""
+    last = () if gone else (Stop(now=True),)
+    master = Master(SETUP, work(1), *last)
+    copying(master, looks=10**6)
+    assert not any(isinstance(event, Result) for event in master.events)

@@ -129,11 +129,16 @@ def marked(marker: str, *, servers: bool = False) -> list[int]:
 
 def alive(pid: int) -> bool:
     """Whether a process runs; a zombie does not."""
+    return state(pid) not in ("", "Z")
+
+
+def state(pid: int) -> str:
+    """The letter by which /proc tells what a process does, empty where there is none."""
     try:
         text = Path("/proc", str(pid), "stat").read_text(errors="replace")
     except OSError:
-        return False
-    return text.rpartition(")")[2].split()[0] != "Z"
+        return ""
+    return text.rpartition(")")[2].split()[0]
 
 
 def cheap_genome() -> bytes:

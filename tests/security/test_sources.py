@@ -57,6 +57,7 @@ NO_MPI = {
     "runner/worker_main.py": "a socket",
     "runner/warm.py": "a socket, of JSON",
     "runner/forkserver.py": "a socket, of JSON",
+    "runner/server.py": "a socket, of JSON",
     "runner/spare.py": "a socket, of JSON",
     "runner/master.py": "the transport, of messages in msgpack",
     "runner/dismissal.py": "the transport, of messages in msgpack",

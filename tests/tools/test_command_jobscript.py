@@ -55,6 +55,14 @@ def test_other_gpus_than_the_systems_have_no_known_cores(ribosome: Ribosome) -> 
     assert "taskset" not in ribosome(*arguments, "--gpus-per-node", 4).stdout
 
 
+def test_without_gpus_the_workers_are_counted(ribosome: Ribosome) -> None:
+    """Nodes whose GPUs are left alone have the workers that they are given."""
+    options = ("--gpus-per-node", 0, "--workers-per-node", 4, "--time", "1h")
+    said = ribosome("jobscript", "--system", "frontier", *options, CONFIG).stdout
+    assert " --ntasks=5 " in said
+    assert "--gpus" not in said
+
+
 def test_show_prints_the_file_to_start_from(ribosome: Ribosome) -> None:
     """No config is needed for it."""
     result = ribosome("jobscript", "--system", "frontier", "--show")
@@ -78,6 +86,14 @@ def test_a_job_that_may_be_too_long_is_warned_of(ribosome: Ribosome) -> None:
         (("--system", "summit", "--time", "1h", "--account", "a b"), "account 'a b'"),
         (("--system", "slurm", "--time", "1h"), "give --gpus-per-node"),
         (("--system", "local", "--nodes", 2), "a job is of one node"),
+        (
+            ("--system", "frontier", "--time", "1h", "--workers-per-node", 4),
+            "--workers-per-node is for nodes without GPUs, and these have 8",
+        ),
+        (
+            ("--system", "slurm", "--gpus-per-node", 4, "--workers-per-node", 8),
+            "--workers-per-node is for nodes without GPUs, and these have 4",
+        ),
         (("--time", "1h"), "--system"),
     ],
 )

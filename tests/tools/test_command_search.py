@@ -3,13 +3,21 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from ribosome.runner import launch
 from ribosome.runner.observer import Best, Interrupted, Status, Summary
+from ribosome.runner.signals import let_through
+
+PATIENCE_S = 60.0
 
 CONFIG = """
 [space]
@@ -20,6 +28,15 @@ population = 2
 [training]
 max_iterations = 3
 """
+
+
+@pytest.fixture(autouse=True)
+def signals_put_back() -> Iterator[None]:
+    """What the command does to the signals of its process is undone."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+    let_through()
 
 
 @pytest.fixture
@@ -161,6 +178,25 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list:
     return calls
 
 
+def test_an_interrupt_before_mpiexec_starts_is_not_lost(
+    ribosome, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes while the options of mpiexec are found out: one line, and exit code 130."""
+
+    def interrupted(_ranks: int, argv: Sequence[str]) -> list[str]:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.raise_signal(number)
+        return ["false", *argv]
+
+    monkeypatch.setattr(launch, "mpi_argv", interrupted)
+    result = ribosome("search", config, "-o", "run", "--mpi", 3)
+    assert result.exit_code == 130
+    assert result.stderr == "ribosome: interrupted before the run began\n"
+    # Let through, they would be taken by what catches them here.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        assert signal.sigwait([number]) == number
+
+
 def test_mpi_starts_itself_under_mpiexec(
     ribosome, launched, monkeypatch: pytest.MonkeyPatch, config: Path
 ) -> None:
@@ -175,9 +211,8 @@ def test_mpi_starts_itself_under_mpiexec(
     ((program, argv, environment),) = launched
     assert argv[0] == program
     assert Path(program).name == "mpiexec"
-    ranks = argv.index("-n")
-    assert argv[ranks + 1] == "3"
-    assert argv[ranks + 2 :] == [
+    assert argv[argv.index("-n") + 1] == "3"
+    assert argv[argv.index(sys.executable) :] == [
         *(sys.executable, "-P", "-m", "ribosome.tools.cli", "search", str(config)),
         *("-o", "run", "--set", "search.seed=2", "--resume", "--progress", "plain"),
     ]
@@ -208,6 +243,55 @@ def test_a_missing_mpiexec_says_what_to_install(
 def test_one_rank_is_not_enough(ribosome, config: Path) -> None:
     """A master needs a worker."""
     assert ribosome("search", config, "-o", "run", "--mpi", 1).exit_code == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay_s", [0.0, 0.1, 0.3])
+def test_a_signal_while_the_ranks_start_ends_the_run_as_later(
+    config: Path, tmp_path: Path, number: signal.Signals, delay_s: float
+) -> None:
+    """From the moment that ranks exist on: one line and exit code 130, no traceback."""
+    if not Path(sys.executable).with_name("mpiexec").exists():
+        pytest.skip("no mpiexec beside this Python: pip install mpich")
+    if "env" not in launch.mpi_argv(2, []):
+        pytest.skip("env cannot block signals here: coreutils 8.31 can")
+    program = [sys.executable, "-P", "-m", "ribosome.tools.cli", "search", config]
+    more = ["--mpi", "3", "--set", "search.evaluations=4000"]
+    marker = f"EARLY_SIGNAL={os.getpid()}"
+    process = subprocess.Popen(
+        [*map(str, program), "-o", str(tmp_path / "run"), *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "EARLY_SIGNAL": str(os.getpid())},
+    )
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        while len(_ranks_with(marker)) < 3:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        time.sleep(delay_s)  # any moment will do: each must end alike
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+    assert process.returncode == 130, errors
+    assert errors.count("interrupted after") == 1
+    assert "Traceback" not in errors
+
+
+def _ranks_with(marker: str) -> list[Path]:
+    """The processes of a run over MPI that are ranks: Python, with a rank's number."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            environ = (path / "environ").read_bytes().split(b"\0")
+            named = (path / "cmdline").read_bytes().split(b"\0")[0]
+            ranked = any(entry.startswith(b"PMI_RANK=") for entry in environ)
+            if ranked and marker.encode() in environ and b"python" in named:
+                found.append(path)
+    return found
 
 
 def test_a_search_over_mpi_from_end_to_end(

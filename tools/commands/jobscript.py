@@ -28,7 +28,8 @@ import click
     "--time",
     "limit",
     metavar="T",
-    help="The time limit: 2:00 is two hours; 2:00:00, 90m, 1-12:00. Needed but for local.",
+    help="The time limit: 1:30, 1:30:00, 90 and 90m are an hour and a half; 12h, 1-12:00. "
+    "Needed but for local.",
 )
 @click.option("--account", metavar="A", default="", help="Who pays.")
 @click.option(
@@ -48,7 +49,7 @@ import click
     "--workers-per-node",
     metavar="N",
     type=click.IntRange(1, 1024),
-    help="Workers of a node without GPUs.",
+    help="Workers of a node without GPUs; where there are some, they decide.",
 )
 @click.option(
     "-o",
@@ -96,6 +97,12 @@ def command(
             system, gpus_per_node=gpus_per_node, cores_of_gpus=()
         )
     if workers_per_node is not None:
+        if system.gpus_per_node:
+            raise click.UsageError(
+                f"--workers-per-node is for nodes without GPUs, and these have "
+                f"{system.gpus_per_node}, each with runner.trials_per_gpu workers: set "
+                "that in CONFIG, or give another --gpus-per-node (0: train on the CPU)"
+            )
         system = msgspec.structs.replace(system, workers_per_node=workers_per_node)
     settings = load_config(config)
     name = name if name is not None else re.sub(r"\W+", "_", config.stem, flags=re.A)

@@ -64,7 +64,10 @@ def command(
     from ribosome.genome.errors import ConfigError
     from ribosome.runner.config import load_config
     from ribosome.runner.launch import launched_rank, launched_ranks
+    from ribosome.runner.signals import hold_back
 
+    if ranks is not None or launched_ranks() > 1:
+        hold_back()
     try:
         settings = load_config(config, overrides)
     except ConfigError as error:
@@ -87,7 +90,11 @@ def command(
 
 def _launch(ranks: int, arguments: list[str], progress: str) -> NoReturn:
     """Become mpiexec: signals and exit codes pass without a process in between."""
+    import signal
+
     from ribosome.runner.launch import mpi_argv
+    from ribosome.runner.signals import held_back, let_through
+    from ribosome.tools.cli import INTERRUPTED
 
     argv = mpi_argv(
         ranks,
@@ -106,6 +113,12 @@ def _launch(ranks: int, arguments: list[str], progress: str) -> NoReturn:
     }
     sys.stdout.flush()
     sys.stderr.flush()
+    if held_back():
+        click.echo("ribosome: interrupted before the run began", err=True)
+        sys.exit(INTERRUPTED)
+    # mpiexec must not begin with them blocked, nor Python forget one that it has noted.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    let_through()
     os.execvpe(argv[0], argv, environment)
 
 

@@ -1,5 +1,7 @@
 """What is seen to before the first trial."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,19 @@ def test_a_caffe_that_lacks_a_library_is_refused(
     install(tmp_path, monkeypatch, "echo libglog.so.0: cannot open >&2; exit 127")
     with pytest.raises(ConfigError, match=r"libglog\.so\.0: cannot open"):
         Caffe().prepare(task)
+
+
+@pytest.mark.parametrize("layer", ["lmdb", "hdf5"])
+def test_the_form_is_called_by_another_name_once_it_was_made_anew(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layer: str
+) -> None:
+    """Not before: what readers of an LMDB leave beside it changes nothing."""
+    install(tmp_path, monkeypatch, "echo caffe version 1.0.0")
+    task = replace(task, training=replace(task.training, data_layer=layer))
+    name = Caffe().prepare(task)
+    (form,) = Path(task.data, "caffe").glob(f"{layer}-*")
+    for folder in (form, *form.glob("*_lmdb")):
+        (folder / "lock.mdb").write_bytes(b"")
+    assert Caffe().prepare(task) == name
+    shutil.rmtree(form)
+    assert Caffe().prepare(task) not in (name, "")

@@ -306,3 +306,15 @@ def test_a_form_json_that_is_damaged(data: str, tmp_path: Path) -> None:
         file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
         with pytest.raises(DataError, match=r"form\.json: "):
             read_form(tmp_path / "form", "lmdb")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_form_that_lost_a_file_is_made_again(data: str, layer: Layer) -> None:
+    """Who cleans up a disk does not take whole folders."""
+    made = prepared(data, layer)
+    lost = Path(made.val) / "data.mdb" if layer == "lmdb" else Path(made.val)
+    if layer == "hdf5":
+        lost = Path(lost.read_text().splitlines()[0])
+    lost.unlink()
+    assert prepared(data, layer) == made
+    assert lost.is_file()

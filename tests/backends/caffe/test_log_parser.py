@@ -256,6 +256,19 @@ def test_a_field_that_caffe_lacks_is_invalid() -> None:
     assert events(log.lines) == [Failed("invalid", message)]
 
 
+def test_a_snapshot_that_finds_no_room_says_so() -> None:
+    """Caffe 1.0's line on a full disk, in words."""
+    log = Log()
+    log.say("solver.cpp", "Starting Optimization")
+    text = "Check failed: proto.SerializeToOstream(&output)"
+    log.say("io.cpp", f"{text} ", letter="F")
+    message = (
+        "caffe could not write its snapshot into the trial's folder: no space is left on "
+        f"its disk, or in its quota ({text})"
+    )
+    assert events(log.lines) == [Failed("crashed", message)]
+
+
 def test_a_check_that_fails_in_training_is_a_crash() -> None:
     """The network was built: it is not to blame, and no layer is named."""
     log = Log()

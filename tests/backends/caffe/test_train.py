@@ -292,6 +292,15 @@ def test_a_folder_without_its_files_says_so(
     assert name in verdict(done)[1].message
 
 
+def test_a_full_disk_is_named(fake: Fake) -> None:
+    """What the system says, and of which folder: the error itself has no name by then."""
+    folder = fake("exit 0")
+    (folder / "run.prototxt").symlink_to("/dev/full")
+    done = run(folder)
+    assert (done.returncode, done.stderr.count("\n")) == (TROUBLE, 1)
+    assert f"{folder}: No space left on device" in verdict(done)[1].message
+
+
 @pytest.mark.parametrize(
     "text", ["[]", "{}", '{"time_limit_s": 1, "test_iterations": 0}']
 )

@@ -1,6 +1,7 @@
 """The trainer: against a plain torch loop, and its log, its weights, its options."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -132,6 +133,18 @@ def test_weights_are_written_whole_or_not_at_all(
     assert run.code == 1
     assert run.failure["ending"] == "crashed"
     assert [path.name for path in place.iterdir()] == ["w.pt"]
+
+
+def test_a_full_disk_is_told_of(
+    make_trial: Make, run_trainer: RunTrainer, tmp_path: Path
+) -> None:
+    """The failure of a run whose weights find no room has the system's word for it."""
+    weights = tmp_path / "w.pt"
+    # What stands in for the partial file: each write to it finds the disk full.
+    (tmp_path / f"w.pt.{os.getpid()}").symlink_to("/dev/full")
+    run = run_trainer(make_trial(), "--save", str(weights))
+    assert run.failure["ending"] == "crashed"
+    assert f"No space left on device: '{weights}'" in run.failure["message"]
 
 
 def test_a_seed_decides_everything_but_the_times(

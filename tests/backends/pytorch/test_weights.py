@@ -1,5 +1,8 @@
 """Weights by node and blob against torch's state_dict."""
 
+import errno
+import resource
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 from ribosome.backends.pytorch.emit import emit_module
 from ribosome.backends.pytorch.weights import (
     from_state_dict,
+    save_state,
     state_names,
     to_state_dict,
 )
@@ -189,3 +193,17 @@ def test_a_state_of_another_network_is_refused(state: Any, message: str) -> None
     """Missing, unknown and misshapen tensors are named."""
     with pytest.raises(ReadError, match=message):
         from_state_dict(chain(here=PReLU(BLOB)), state)
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    """A file that cannot be written is named with the system's reason, and is gone."""
+    path = tmp_path / "w.pt"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            save_state({"w": torch.zeros(1 << 18)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,93 @@
+"""Whole runs that lose their data on the way, with the real PyTorch trainer."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from run_kit import Recorder
+
+from ribosome.backends.digits import make_digits
+from ribosome.genome.errors import RunError
+from ribosome.runner.config import (
+    Config,
+    RunnerConfig,
+    SearchConfig,
+    TaskConfig,
+    TrainingConfig,
+)
+from ribosome.runner.observer import Status
+from ribosome.runner.records import read_trials
+from ribosome.runner.run import search
+
+EVALUATIONS = 16
+
+
+class Saboteur(Recorder):
+    """An observer that does something once, after so many results."""
+
+    def __init__(self, after: int, deed: Callable[[], object]) -> None:
+        super().__init__()
+        self._after = after
+        self._deed = deed
+        self.done = False
+
+    def update(self, status: Status) -> None:
+        """Look whether it is time."""
+        if status.evaluated >= self._after and not self.done:
+            self.done = True
+            self._deed()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Digits, as a data folder of the user's."""
+    pytest.importorskip("torch")
+    make_digits(tmp_path / "digits")
+    return tmp_path / "digits"
+
+
+def config(source: Path, stage: str) -> Config:
+    """A short run of two workers."""
+    return Config(
+        task=TaskConfig(data=str(source)),
+        training=TrainingConfig(max_iterations=3),
+        search=SearchConfig(evaluations=EVALUATIONS, population=8),
+        runner=RunnerConfig(workers=2, gpus="none", stage=stage),
+    )
+
+
+def test_a_run_without_its_data_stops_and_judges_nobody(
+    tmp_path: Path, source: Path
+) -> None:
+    """The error names the folder; once it is back, the run goes on as if nothing was."""
+    away = tmp_path / "away"
+    saboteur = Saboteur(2, lambda: source.rename(away))
+    run = str(tmp_path / "run")
+    with pytest.raises(RunError, match=rf"no worker is left: .*{source}: was removed"):
+        search(config(source, "none"), run, resume=False, observer=saboteur)
+    endings = {record.ending for record in read_trials(run)}
+    assert endings <= {"ok", "diverged", None}
+    away.rename(source)
+    search(config(source, "none"), run, resume=True, observer=Recorder())
+    records = read_trials(run)
+    assert len(records) == EVALUATIONS
+    assert {record.ending for record in records} <= {"ok", "diverged"}
+
+
+def test_a_run_whose_nodes_copy_is_cleaned_away_makes_another(
+    tmp_path: Path, source: Path
+) -> None:
+    """No network is charged with it, and nothing is left at the end."""
+    room = tmp_path / "room"
+    room.mkdir()
+    saboteur = Saboteur(2, lambda: [shutil.rmtree(path) for path in room.iterdir()])
+    run = str(tmp_path / "run")
+    search(config(source, str(room)), run, resume=False, observer=saboteur)
+    assert saboteur.done
+    records = read_trials(run)
+    assert len(records) == EVALUATIONS
+    assert {record.ending for record in records} <= {"ok", "diverged"}
+    told = [text for text in saboteur.warnings if "the trial is done again" in text]
+    assert 1 <= len(told) <= 4
+    assert list(room.iterdir()) == []
