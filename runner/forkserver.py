@@ -27,7 +27,6 @@ import os
 import select
 import signal
 import socket
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +91,10 @@ def _leave(*_: object) -> None:
     # runs. They are not ignored, because children would inherit that.
     for number in _ENDING:
         signal.signal(number, _do_nothing)
-    sys.exit()
+    # No clean-up of Python's: the worker must not see the trial's handle closed before all
+    # of the trial is dead.
+    processes.kill_descendants()
+    os._exit(0)
 
 
 def _do_nothing(*_: object) -> None:

@@ -134,7 +134,7 @@ class Journal:
         self.meta["schema"] = str(VERSION)
 
     def worker(self, worker: int, ready: Ready, *, at: float) -> None:
-        """Note that a worker is ready to work: a line for each time that it joins."""
+        """Note that a worker is ready to work: it has joined, or its data has moved."""
         self._joined.append(
             (
                 worker,

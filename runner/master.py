@@ -54,8 +54,7 @@ class Master:
     ``backlog`` are proposals without a result. Of the folders of trials that did not fail
     only the best one's stays, if ``keep`` is "best" (config.runner.keep_trials). A worker
     gets no more work after ``quarantine`` failures in a row (`ribosome.runner.quarantine`),
-    and has up to ``depth`` trials at once, of which one runs.
-    ``clock`` is the machine's own.
+    and has up to ``depth`` trials at once, of which one runs. ``clock`` is the machine's own.
 
     A worker that was silent for ``setup.heartbeat_s`` is taken for lost. If it could not be
     ended, it is welcome when it speaks again; its answers count where no other was first.
@@ -176,7 +175,7 @@ class Master:
             self._welcome_back(worker)
         for event in report.events:
             if isinstance(event, Started):
-                if self._queues.holds(worker, event.trial):
+                if self._queues.find(worker, event.trial):
                     self._journal.start(event.trial, worker, event.at)
             elif isinstance(event, Result):
                 self._take_result(worker, event)
@@ -186,7 +185,8 @@ class Master:
                 self._begin(worker, event)
             elif worker in self._queues:
                 (self._dismiss if event.broken else self._transport.retire)(worker)
-                self._give_back(worker, event.reason, charge=False, astray=event.broken)
+                charge, astray = not event.unfit, event.broken
+                self._give_back(worker, event.reason, charge=charge, astray=astray)
 
     def _begin(self, worker: int, ready: Ready) -> None:
         """A worker is ready: its silence counts from now on, and it gets work."""
@@ -207,19 +207,23 @@ class Master:
             return
         self._record(worker, handed, result)
         if self._quarantine.bars(worker, result.ending, handed.trial.text):
-            self._bar(worker, result)
+            self._bar(worker, result.ending, result.message)
         if worker in self._queues:
             self._hand_out(worker, depth=self._depth)
 
     def _take_back(self, worker: int, given: GivenBack) -> None:
-        if not self._queues.holds(worker, given.trial):
-            self._drop(worker, given.trial)
+        number, charged, what = given.trial, given.charged, given.message
+        handed = self._queues.find(worker, number)
+        if handed is None:
+            self._drop(worker, number)
+        elif charged and self._quarantine.bars(worker, "crashed", handed.trial.text):
+            self._bar(worker, "crashed", what)
         elif not self._dismissing:
-            hopeless = self._queues.give_back(worker, given.trial, charge=given.charged)
+            hopeless = self._queues.give_back(worker, number, charge=charged)
             if hopeless is not None:
-                self._end(worker, hopeless, "crashed", given.message)
+                self._end(worker, hopeless, "crashed", what)
             else:
-                self._observer.warn(f"{given.message}: the trial is done again")
+                self._observer.warn(f"{what}: the trial is done again")
             self._free.append(worker)
 
     def _drop(self, worker: int, trial: int) -> None:
@@ -230,16 +234,15 @@ class Master:
             self._folders.remove_copy(trial, handed.copy)
         if self.dropped == 1:
             self._observer.warn(
-                f"{self._place(worker)} answered trial {trial}, which has its result or was "
-                "never given to it: the answer is dropped, as others will be without a word"
+                f"{self._place(worker)} answered trial {trial}, which has its result, is "
+                "another's, or was never its own: dropped, as others will be without a word"
             )
 
-    def _bar(self, worker: int, result: Result) -> None:
+    def _bar(self, worker: int, ending: Ending, message: str) -> None:
         if worker in self._queues and not self._dismissing:
             self._dismiss(worker)
-            self._give_back(
-                worker, barred(self._place(worker), result), charge=False, astray=True
-            )
+            reason = barred(self._place(worker), ending, message)
+            self._give_back(worker, reason, charge=False, astray=True)
 
     def _miss(self, worker: int) -> None:
         """A worker was silent for too long."""
@@ -295,7 +298,7 @@ class Master:
         self._free = self._queues.workers
 
     def _end(self, worker: int, handed: Handed, ending: Ending, message: str) -> None:
-        """Record a trial of which there is no result, and never will be."""
+        """Record a trial that has no result and is not handed out again."""
         number, now = handed.trial.number, self._clock.time()
         self._record(
             worker, handed, Result(number, ending, finished_at=now, message=message)

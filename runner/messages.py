@@ -110,7 +110,7 @@ class Result(msgspec.Struct, frozen=True, tag="result"):
 
 
 class GivenBack(msgspec.Struct, frozen=True, tag="given-back"):
-    """A trial that has ended here and says nothing of its network: another worker gets it.
+    """A trial that has ended here and says nothing of its network: it is handed out again.
 
     ``message`` is what happened. Where the trial may be the cause all the same it is
     ``charged``, and handed out once more only.
@@ -124,11 +124,13 @@ class GivenBack(msgspec.Struct, frozen=True, tag="given-back"):
 class Left(msgspec.Struct, frozen=True, tag="left"):
     """The worker has ended: after a Stop, or of itself, and then ``reason`` says why.
 
-    ``broken`` is the master's own word, for a worker that is there and sends no reports.
+    ``unfit`` if that was no fault of the trial at hand. ``broken`` is the master's own word,
+    for a worker that is there and sends no reports.
     """
 
     reason: str = ""
     broken: bool = False
+    unfit: bool = False
 
 
 class Report(msgspec.Struct, frozen=True, tag="report"):

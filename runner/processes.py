@@ -80,6 +80,15 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def is_zombie(pid: int) -> bool:
+    """Whether a process has ended and waits for its parent to take note of that."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except OSError:
+        return False
+    return state == b"Z"
+
+
 def oom_kills(root: Path = Path("/")) -> int:
     """How often the kernel has killed for want of memory here, as far as it tells.
 

@@ -3,8 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from ribosome.runner.messages import Result
-
 _CHANCE = 0.01
 """The most rows of failures by mere chance that a whole run may be expected to have."""
 
@@ -64,10 +62,10 @@ class Quarantine:
         return float(results * share**repeats)
 
 
-def barred(place: str, result: Result) -> str:
-    """What to say of a worker at a place that was barred after a result."""
+def barred(place: str, ending: str, message: str) -> str:
+    """What to say of a worker at a place that was barred, and of its last trial's end."""
     return (
-        f"{place} is quarantined: one network after another ended as {result.ending} there "
-        f"while others trained elsewhere; the last said: {result.message or 'nothing'}; "
+        f"{place} is quarantined: one network after another ended as {ending} there "
+        f"while others trained elsewhere; the last said: {message or 'nothing'}; "
         "look at that machine"
     )

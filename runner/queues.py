@@ -1,6 +1,6 @@
 """Who has which trial: at every worker one runs, and some wait."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 
 import msgspec
@@ -8,7 +8,8 @@ import msgspec
 from ribosome.runner.proposer import Candidate, Proposer
 
 _TRIES = 2
-"""A trial that takes this many workers along is not handed out again."""
+"""A trial that takes so many workers along, or is given back and charged so often, is not
+handed out again."""
 
 
 class Handed(msgspec.Struct, frozen=True):
@@ -42,7 +43,8 @@ class Queues:
         self._busy = 0
         self._ready: set[int] = set()
         self._astray: dict[int, dict[int, Handed]] = {}
-        self._tries: dict[int, int] = {}
+        self._deaths: Counter[int] = Counter()
+        self._returns: Counter[int] = Counter()
         self._charged: dict[int, int] = {}
         self._copies: dict[int, int] = {}
         """How often a trial without a result has been handed out, if it came back."""
@@ -85,10 +87,12 @@ class Queues:
         """A worker is ready for trials."""
         self._ready.add(worker)
 
-    def holds(self, worker: int, number: int) -> bool:
-        """Whether the trial is the worker's to run."""
-        queue = self._queues.get(worker, ())
-        return any(handed.trial.number == number for handed in queue)
+    def find(self, worker: int, number: int) -> Handed | None:
+        """A trial that is the worker's to run; None for one that is not."""
+        for handed in self._queues.get(worker, ()):
+            if handed.trial.number == number:
+                return handed
+        return None
 
     def fill(self, worker: int, bar: float, *, depth: int) -> Iterator[Handed]:
         """Trials for a worker until it has ``depth``, or until there are no more.
@@ -113,18 +117,17 @@ class Queues:
 
         An answer of a worker that was silent is taken if no other has come before it.
         """
-        queue = self._queues.get(worker, deque())
-        for handed in queue:
-            if handed.trial.number == number:
-                queue.remove(handed)
-                self._busy -= not queue
-                self._tries.pop(number, None)
-                return handed
+        if handed := self.find(worker, number):
+            queue = self._queues[worker]
+            queue.remove(handed)
+            self._busy -= not queue
+            self._settled(number)
+            return handed
         handed_before = self._astray.get(worker, {}).get(number)
         if handed_before is None or number not in self._copies:
             return None
         del self._astray[worker][number]
-        self._tries.pop(number, None)
+        self._settled(number)
         return handed_before
 
     def drop(self, worker: int, number: int) -> Handed | None:
@@ -156,12 +159,16 @@ class Queues:
         return rivals, copies
 
     def give_back(self, worker: int, number: int, *, charge: bool) -> Handed | None:
-        """A worker has ended one of its trials without a result; see `leave`."""
-        queue = self._queues[worker]
-        handed = next(handed for handed in queue if handed.trial.number == number)
+        """A worker has ended one of its trials without a result: it is the next to go out.
+
+        Returned instead once it has come back twice, and was charged with it, if ``charge``.
+        """
+        queue, handed = self._queues[worker], self.find(worker, number)
+        assert handed is not None
         queue.remove(handed)
         self._busy -= not queue
-        return self._put_back(deque([handed]), charge=charge)
+        charges = self._returns if charge else None
+        return self._put_back(deque([handed]), charges)
 
     def leave(
         self, worker: int, *, charge: bool = True, astray: bool = False
@@ -181,18 +188,25 @@ class Queues:
                 self._charged[worker] = queue[0].trial.number
         else:
             self._astray.pop(worker, None)
-        return self._put_back(queue, charge=charge)
+        return self._put_back(queue, self._deaths if charge else None)
 
-    def _put_back(self, queue: deque[Handed], *, charge: bool) -> Handed | None:
+    def _put_back(
+        self, queue: deque[Handed], charges: Counter[int] | None
+    ) -> Handed | None:
+        """Put trials at the front of the backlog; the first one is charged, if any is.
+
+        It is returned instead where that makes it hopeless.
+        """
         hopeless = None
         for handed in queue:
             number = handed.trial.number
             self._copies[number] = self._copies.get(number, 0) + 1
-        if queue and charge:
+        if queue and charges is not None:
             number = queue[0].trial.number
-            self._tries[number] = self._tries.get(number, 0) + 1
-            if self._tries[number] == _TRIES:
+            charges[number] += 1
+            if charges[number] == _TRIES:
                 hopeless = queue.popleft()
+                self._settled(number)
         self._backlog.extendleft(handed.trial for handed in reversed(queue))
         return hopeless
 
@@ -202,8 +216,8 @@ class Queues:
         It was held up and has not died: what its trial was charged with is taken back.
         Gives the numbers of those of its trials that have had their result meanwhile.
         """
-        if (charged := self._charged.pop(worker, 0)) in self._tries:
-            self._tries[charged] -= 1
+        if (charged := self._charged.pop(worker, 0)) in self._deaths:
+            self._deaths[charged] -= 1
         queue = self._queues[worker] = deque()
         self._ready.add(worker)
         astray = self._astray.get(worker, {})
@@ -215,3 +229,7 @@ class Queues:
             trial for trial in self._backlog if trial.number not in mine
         )
         return [number for number in astray if number not in self._copies]
+
+    def _settled(self, number: int) -> None:
+        self._deaths.pop(number, None)
+        self._returns.pop(number, None)

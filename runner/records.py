@@ -71,7 +71,9 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class WorkerRecord(msgspec.Struct, frozen=True):
-    """One joining of a worker, which may come back under its number with another pid.
+    """A worker that was ready: it had joined, or its data had been lost and made anew.
+
+    It may come back under its number with another pid.
 
     ``gpu`` is what its trainers see, None without one; ``staged`` is the copy of the data on
     its node that they read, empty where they read the data folder, and ``bytes_read`` what

@@ -43,11 +43,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a trial; ``terminated`` if somebody has ended it by SIGTERM."""
+    """What became of a trial; ``blameless`` if it says nothing of the network.
+
+    That is where somebody has ended it by SIGTERM, or where its end was not told.
+    """
 
     verdict: Verdict
     seen: Seen
-    terminated: bool = False
+    blameless: bool = False
 
 
 class Trial:
@@ -104,7 +107,9 @@ class Trial:
         ended = self._process.poll()
         if ended is None:
             if not self._process.stopping:
-                self._broken_limit = self._limit_reached()
+                limit = self._limit_reached()
+                if limit and not self._process.ended:
+                    self._broken_limit = limit
                 if self._broken_limit or self._fault or self._seen.diverged:
                     self._process.stop()
             self._watch()
@@ -183,8 +188,8 @@ class Trial:
             lines=list(self._last),
         )
         self._release()
-        terminated = verdict.ending == "crashed" and ended.terminated
-        return Outcome(verdict, self._seen, terminated and not self._fault)
+        blameless = ended.blameless and verdict.ending == "crashed" and not self._fault
+        return Outcome(verdict, self._seen, blameless)
 
     def _close_pipe(self) -> None:
         # Closing takes it out of what is watched: an ended pipe is readable for ever.

@@ -5,6 +5,7 @@ after it: what a trial's failure is charged to is asked here first.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from ribosome.genome.errors import RibosomeError
@@ -13,6 +14,7 @@ from ribosome.runner.data_files import DataFile, look
 from ribosome.runner.evaluator import Unfit
 from ribosome.runner.staging import stage_task
 
+_LOOK_S = 0.05
 _COPIES = 2
 """Copies that are made on a node whose storage loses them, before it does without."""
 
@@ -20,8 +22,8 @@ _COPIES = 2
 class TrialData:
     """The data of ``task``, staged by ``setting`` (`ribosome.runner.staging`) and prepared.
 
-    ``prepare`` is the backend's; ``going`` is called now and then while data is copied.
-    Raises what either raises.
+    ``prepare`` is the backend's, called in another thread; ``going`` is called now and then
+    while data is copied or prepared. Raises what either raises.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class TrialData:
         Raises Unfit where that is gone or was changed, and what ``going`` raises.
         """
         here = self.task.data
-        if _exactly(_look(here)) == self._held:
+        if _exactly(here) == self._held:
             return self._prepare_again()
         if _look(self._source.data) != self._original:
             raise Unfit(
@@ -87,29 +89,36 @@ class TrialData:
             self.task, self._staged = stage_task(
                 self._source, setting, self._note, going=self._going
             )
-        except RibosomeError as error:
+        except (RibosomeError, OSError) as error:
             if self._copies == 1:
                 raise
             raise Unfit(str(error)) from None
-        self._held = _exactly(_look(self.task.data))
+        self._held = _exactly(self.task.data)
 
     def _note(self, task: Task) -> None:
-        self._made = self._prepare(task)
+        # In a thread, because it may take as long as a copy does.
+        with ThreadPoolExecutor(1) as pool:
+            made = pool.submit(self._prepare, task)
+            while not wait([made], _LOOK_S).done:
+                self._going()
+        self._made = made.result()
 
     def _prepare_again(self) -> str:
         before = self._made
         try:
             self._note(self.task)
-        except RibosomeError as error:
+        except (RibosomeError, OSError) as error:
             raise Unfit(str(error)) from None
         if self._made == before:
             return ""
+        self._staged.bytes_read = 0  # of the data folder; a copy is as it was
         return f"what was made of {self.task.data} for trials was gone"
 
 
-def _exactly(files: tuple[DataFile, ...] | None) -> object:
-    """What is equal only while the files are the very same."""
-    return files and [(file, file.ctime_ns) for file in files]
+def _exactly(folder: str) -> object:
+    """What is equal only while the files are there, and the very same."""
+    files = _look(folder)
+    return object() if files is None else [(file, file.ctime_ns) for file in files]
 
 
 def _look(folder: str) -> tuple[DataFile, ...] | None:

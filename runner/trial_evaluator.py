@@ -1,7 +1,8 @@
 """Evaluates genomes by training them: decode, emit, write, launch, judge.
 
 Space, data and backend are loaded once for all trials of a worker. Everything that can
-go wrong with one genome is a Result; nothing of it reaches the worker as an exception.
+go wrong with one genome is a Result; nothing of it reaches the worker as an exception. What
+goes wrong around it is not the genome's: such a trial is given back.
 """
 
 import os
@@ -138,7 +139,8 @@ class TrialEvaluator:
         """Take in what there is, without waiting; the result once the trial ended.
 
         A trial that failed for want of its data is given back, and one that somebody has
-        ended by SIGTERM. Raises Unfit where the data is gone for good.
+        ended by SIGTERM. Raises Unfit where the data is gone for good, and what ``going``
+        raises.
         """
         current = self._current
         if current is None:
@@ -156,7 +158,11 @@ class TrialEvaluator:
                     return None
         self._current = None
         result = _result(current, outcome, where=self._where)
-        given_back = self._given_back(result, outcome)
+        try:
+            given_back = self._given_back(result, outcome)
+        except BaseException:
+            remove(current.folder)
+            raise
         kept = self._is_kept(result, work=current.work)
         if given_back is not None and not given_back.charged:
             kept = False
@@ -190,7 +196,7 @@ class TrialEvaluator:
         if result.ending in ("invalid", "crashed") and (lost := self._data.regain()):
             message = f"{self._where}: {lost}"
             return GivenBack(result.trial, message, charged=False)
-        if outcome is not None and outcome.terminated:
+        if outcome is not None and outcome.blameless:
             return GivenBack(result.trial, result.message, charged=True)
         return None
 

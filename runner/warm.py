@@ -41,17 +41,14 @@ _log = logging.getLogger(__name__)
 class Exit:
     """How a trainer ended: its exit code, or minus the signal, and its peak memory.
 
-    ``message`` says what went wrong where it was not the trainer that did.
+    ``message`` says what went wrong where it was not the trainer that did. ``blameless``
+    where a SIGTERM ended it, and none is ours, or where its server did not tell its end.
     """
 
     code: int
     peak_bytes: int = 0
     message: str = ""
-
-    @property
-    def terminated(self) -> bool:
-        """Whether a SIGTERM ended it, directly or as a shell tells of it. None is ours."""
-        return self.code in (-signal.SIGTERM, 128 + signal.SIGTERM)
+    blameless: bool = False
 
 
 class Launcher:
@@ -193,6 +190,7 @@ class Launched:
         self._exit: Exit | None = None
         self._asked_at = 0.0
         self._stopped_at: float | None = None
+        self._ended_at: float | None = None
         self._handle: socket.socket
         self.pid: int | None = None
         """The trainer's process, the leader of a session; None until it runs."""
@@ -207,7 +205,7 @@ class Launched:
         return self._handle.fileno()
 
     def poll(self) -> Exit | None:
-        """How it ended, None while it runs. Does not wait."""
+        """How it ended, None while it runs. Waits for nothing but a dying server's end."""
         while self._exit is None:
             try:
                 chunk = self._handle.recv(4096)
@@ -228,6 +226,19 @@ class Launched:
     def stopping(self) -> bool:
         """Whether `stop` was called."""
         return self._stopped_at is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the trainer has ended; `poll` tells how, once its server does.
+
+        A server that does not for too long, being stopped itself, is killed.
+        """
+        if self.pid is None or not processes.is_zombie(self.pid):
+            return False
+        self._ended_at = self._ended_at or time.monotonic()
+        if time.monotonic() - self._ended_at > ANSWER_LIMIT_S:
+            self._launcher._kill_server()
+        return True
 
     def stop(self) -> None:
         """Have it ended, with all that it has started, once it runs; `poll` tells when."""
@@ -269,7 +280,10 @@ class Launched:
             self._close_log()
             return
         self._launcher._trial_ended()
-        self._end(Exit(message["exit"], message["peak"]))
+        code = message["exit"]
+        # As a parent is told of it, and as a shell tells of it.
+        terminated = code in (-signal.SIGTERM, 128 + signal.SIGTERM)
+        self._end(Exit(code, message["peak"], blameless=terminated))
 
     def _lost(self) -> None:
         """The handle was closed without an exit: the server is gone."""
@@ -278,8 +292,8 @@ class Launched:
             # Its trainer was killed with it, but not what the trainer had started.
             processes.kill_session(self.pid)
             text = f"the process that forks trainers died ({how.text})"
-            code = -signal.SIGTERM if how.terminated else -signal.SIGKILL
-            self._end(Exit(code, message=text))
+            blameless = how.terminated or self._ended_at is not None
+            self._end(Exit(-signal.SIGKILL, message=text, blameless=blameless))
         elif self._launcher._gives_up():
             text = f"the process that starts trainers does not start ({how.text})"
             self._end(Exit(1, message=text))

@@ -2,7 +2,8 @@
 
 One genome runs and others wait, so that a worker never waits for the master. A worker that
 has nothing to say says so now and then, that it may not be taken for lost. Whatever goes
-wrong in one trial is a Result; what goes wrong with the worker itself is its last word.
+wrong in one trial is a Result, or the trial is given back; what goes wrong with the worker
+itself is its last word.
 """
 
 import select
@@ -85,16 +86,16 @@ class Worker:
 
     def run(self) -> None:
         """Work until a Stop, or until the master is gone."""
+        last = Left()
         try:
             self._work()
-            reason = ""
         except MasterGone:
             return
         except Exception as error:
-            reason = self._describe(error)
+            last = Left(self._describe(error), unfit=isinstance(error, Unfit))
         if self._setup is not None:
             with suppress(MasterGone):
-                self._endpoint.send(encode(Report((*self._events, Left(reason)))))
+                self._endpoint.send(encode(Report((*self._events, last))))
 
     def _work(self) -> None:
         """Everything but the last word."""

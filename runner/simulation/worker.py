@@ -1,4 +1,5 @@
-"""A simulated worker: what `ribosome.runner.worker` does, as far as the master can see.
+"""A simulated worker: what `ribosome.runner.worker` does, as far as the master can see, but
+that it never gives a trial back.
 
 One trial runs, others wait, and whatever happens is reported at once. Every method is told
 the virtual time at which it happens.

@@ -451,7 +451,7 @@ def test_a_trial_that_is_given_back_is_done_again(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_is_given_back_twice_has_crashed(tmp_path: Path) -> None:
-    """Who ends its trainer ends it everywhere: what happened is its message."""
+    """Who ends its trainer would do so for ever: what happened is its message."""
     transport = Turns(2)
     given_back(transport, 5, 2, charged=True)
     records, _, _ = run(tmp_path, transport)
@@ -512,10 +512,9 @@ def test_what_is_given_back_at_the_end_has_no_result(tmp_path: Path) -> None:
     assert all(record.ending in ("ok", "diverged") for record in records)
 
 
-def test_workers_that_leave_of_themselves_are_not_the_trials_fault(
-    tmp_path: Path,
-) -> None:
-    """However many of them had it: it is done by one that stays."""
+@pytest.mark.parametrize("unfit", [True, False])
+def test_a_trial_is_not_to_blame_for_unfit_workers(tmp_path: Path, unfit: bool) -> None:
+    """However many of them had it; but two that leave by an error of ours are enough."""
     transport = Turns(5)
 
     def leave(report: Report) -> Report:
@@ -523,11 +522,39 @@ def test_workers_that_leave_of_themselves_are_not_the_trials_fault(
         ended = [event for event in events if isinstance(event, Result)]
         if ended and ended[0].trial == 1 and len(left) < 4:
             left.append(1)
-            return Report((Left("no data here any more"),))
+            return Report((Left("no data here any more", unfit=unfit),))
         return report
 
     left: list[int] = []
     transport._on_report = leave
     records, _, _ = run(tmp_path, transport, depth=1)
-    assert records[0].ending in ("ok", "diverged")
-    assert len(left) == 4
+    if unfit:
+        assert records[0].ending in ("ok", "diverged")
+        assert len(left) == 4
+    else:
+        assert records[0].ending == "lost"
+        assert len(left) == 2
+
+
+def test_a_worker_whose_trainers_are_all_ended_is_barred(tmp_path: Path) -> None:
+    """Something on its machine ends them: its trials are done elsewhere."""
+    transport = Turns(3)
+
+    def exchange(report: Report) -> Report:
+        ended = [event for event in report.events if isinstance(event, Result)]
+        if not ended or ended[0].trial not in {w.trial for w in works(transport, 2)}:
+            return report
+        return Report((GivenBack(ended[0].trial, "ended by SIGTERM", True),))
+
+    def by_worker(worker: int, *events: object) -> Message:
+        transport._on_report = exchange if worker == 2 else lambda report: report
+        return say(worker, *events)
+
+    say = transport._say
+    transport._say = by_worker  # type: ignore[method-assign]
+    records, observer, _ = run(tmp_path, transport, quarantine=4, evaluations=60)
+    assert len(records) == 60
+    barred = [text for text in observer.warnings if "is quarantined" in text]
+    assert len(barred) == 1
+    assert "worker 2 on node2" in barred[0]
+    assert "ended by SIGTERM" in barred[0]

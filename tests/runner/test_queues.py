@@ -88,8 +88,8 @@ def test_a_worker_that_is_back_goes_on_with_what_nobody_has() -> None:
     made.leave(1, astray=True)
     assert fill(made, 2, 1) == [(1, 1)]
     assert made.come_back(1) == []
-    assert made.holds(1, 2)
-    assert not made.holds(1, 1)
+    assert made.find(1, 2)
+    assert not made.find(1, 1)
     assert number(made.take(1, 2)) == 2
     assert fill(made, 2) == [(3, 0)]
 
@@ -119,8 +119,8 @@ def test_a_trial_that_is_given_back_is_the_next_to_go() -> None:
     made = queues(6, 2)
     fill(made, 1)
     assert made.give_back(1, 1, charge=False) is None
-    assert made.holds(1, 2)
-    assert not made.holds(1, 1)
+    assert made.find(1, 2)
+    assert not made.find(1, 1)
     assert fill(made, 2, 1) == [(1, 1)]
 
 
@@ -160,3 +160,14 @@ def test_a_worker_that_stays_silent_is_charged_for() -> None:
     assert made.leave(1, astray=True) is None
     fill(made, 2, 1)
     assert number(made.leave(2, astray=True)) == 1
+
+
+def test_a_death_and_a_sigterm_are_counted_apart() -> None:
+    """A node that is reclaimed sends SIGTERM first, and takes its workers along later."""
+    made = queues(6, 3)
+    fill(made, 1, 1)
+    assert made.give_back(1, 1, charge=True) is None
+    assert fill(made, 1, 1) == [(1, 1)]
+    assert made.leave(1) is None
+    assert fill(made, 2, 1) == [(1, 2)]
+    assert number(made.leave(2)) == 1

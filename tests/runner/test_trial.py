@@ -15,6 +15,7 @@ from trial_kit import MODULE, Bench, finish, server_environment, until
 
 from ribosome.backends.base import Command
 from ribosome.backends.pytorch.parser import LogParser
+from ribosome.runner import warm
 from ribosome.runner.trial import Limits, Trial
 from ribosome.runner.warm import Exit, Launcher
 
@@ -308,8 +309,8 @@ def test_no_descriptor_is_left_open(bench: Bench) -> None:
 
 def test_a_trainer_that_somebody_ended_by_sigterm_is_known(bench: Bench) -> None:
     """A batch system does that, and no network."""
-    assert bench.run("signal", str(int(signal.SIGTERM))).terminated
-    assert bench.run("exits", "143").terminated
+    assert bench.run("signal", str(int(signal.SIGTERM))).blameless
+    assert bench.run("exits", "143").blameless
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
@@ -317,13 +318,13 @@ def test_no_other_signal_is_taken_for_sigterm(
     bench: Bench, number: signal.Signals
 ) -> None:
     """Those are ends that networks come to."""
-    assert not bench.run("signal", str(int(number))).terminated
+    assert not bench.run("signal", str(int(number))).blameless
 
 
-def test_what_a_limit_ends_is_not_terminated(bench: Bench) -> None:
+def test_what_a_limit_ends_is_not_blameless(bench: Bench) -> None:
     """Limits kill; and what was said before counts: a NaN, memory that ran out."""
-    assert not bench.run("hangs", limits=Limits(stall_s=0.2)).terminated
-    assert not bench.run("diverges", "hangs").terminated
+    assert not bench.run("hangs", limits=Limits(stall_s=0.2)).blameless
+    assert not bench.run("diverges", "hangs").blameless
 
 
 def test_a_trial_whose_server_was_ended_by_sigterm_is_terminated(
@@ -334,11 +335,11 @@ def test_a_trial_whose_server_was_ended_by_sigterm_is_terminated(
     until(lambda: trial.poll() is None and bench.log == b"alive\n")
     assert launcher.server_pid is not None
     os.kill(launcher.server_pid, signal.SIGTERM)
-    assert finish(trial).terminated
-    assert not bench.run("ok").terminated
+    assert finish(trial).blameless
+    assert not bench.run("ok").blameless
 
 
-def test_a_trial_whose_server_was_killed_is_not_terminated(
+def test_a_trial_whose_server_was_killed_is_not_blameless(
     bench: Bench, launcher: Launcher
 ) -> None:
     """The kernel does that where memory runs out."""
@@ -346,5 +347,24 @@ def test_a_trial_whose_server_was_killed_is_not_terminated(
     until(lambda: trial.poll() is None and bench.log == b"alive\n")
     assert launcher.server_pid is not None
     os.kill(launcher.server_pid, signal.SIGKILL)
-    assert not finish(trial).terminated
-    assert not bench.run("ok").terminated
+    assert not finish(trial).blameless
+    assert not bench.run("ok").blameless
+
+
+def test_the_end_of_a_trainer_whose_server_is_stopped_is_no_timeout(
+    bench: Bench, launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows how it ended: it has no result, and the next trial gets another server."""
+    monkeypatch.setattr(warm, "ANSWER_LIMIT_S", 0.3)
+    fifo = bench.folder / "go"
+    os.mkfifo(fifo)
+    script = "echo begun; read line < go; echo done"
+    trial = bench.start(argv=("/bin/sh", "-c", script), limits=Limits(stall_s=0.5))
+    until(lambda: trial.poll() is None and bench.log == b"begun\n")
+    assert launcher.server_pid is not None
+    os.kill(launcher.server_pid, signal.SIGSTOP)
+    fifo.write_text("\n")
+    outcome = finish(trial)
+    assert outcome.blameless
+    assert "the process that forks trainers died" in outcome.verdict.message
+    assert bench.run("ok").verdict.ending == "ok"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 from staging_kit import SOURCE_BYTES, contents, make_source
@@ -175,19 +176,61 @@ def test_a_worker_is_heard_while_it_copies_again(source: Path, room: Path) -> No
     class Stopped(Exception):
         pass
 
-    calls: list[int] = []
+    stop = []
 
     def going() -> None:
-        calls.append(1)
-        if len(calls) > 20:
+        if stop:
             raise Stopped
 
     with data_of(source, str(room), nothing, going) as data:
-        before = len(calls)
         shutil.rmtree(data.copy)
+        stop.append(True)
+        with pytest.raises(Stopped):
+            data.regain()
+        assert list(room.iterdir()) == []
+
+
+def test_a_worker_is_heard_while_its_backend_prepares_again(source: Path) -> None:
+    """The images in a form of its own may take as long as a copy."""
+    begun, heard = Event(), Event()
+
+    def prepare(task: Task) -> str:
+        del task
+        if begun.is_set():
+            assert heard.wait(20.0)
+        return str(begun.is_set())
+
+    def going() -> None:
+        if begun.is_set():
+            heard.set()
+
+    with data_of(source, "none", prepare, going) as data:
+        begun.set()
+        assert "for trials was gone" in data.regain()
+    assert heard.is_set()
+
+
+def test_what_was_made_anew_reads_no_data_for_a_copy(source: Path, room: Path) -> None:
+    """The figure of what was read for copies does not count it twice."""
+    made = ["first"]
+    with data_of(source, str(room), lambda _: made[-1]) as data:
+        assert data.bytes_read == SOURCE_BYTES
+        made.append("second")
         assert data.regain()
-        assert len(calls) > before
-        shutil.rmtree(data.copy)
-        calls.extend([1] * 20)
-        assert data.regain()  # without a copy there is nothing to end
-    assert list(room.iterdir()) == []
+        assert data.bytes_read == 0
+
+
+def test_a_file_system_that_fails_makes_a_worker_unfit(source: Path) -> None:
+    """The network is not to blame for that either."""
+    fails: list[OSError] = []
+
+    def prepare(task: Task) -> str:
+        del task
+        if fails:
+            raise fails[0]
+        return ""
+
+    with data_of(source, "none", prepare) as data:
+        fails.append(OSError(5, "Input/output error"))
+        with pytest.raises(Unfit, match="Input/output error"):
+            data.regain()

@@ -332,6 +332,7 @@ def test_an_unfit_worker_leaves_and_judges_nobody() -> None:
     assert [type(event) for event in events] == [Ready, Started, Left]
     assert "worker 3 on " in events[-1].reason  # type: ignore[union-attr]
     assert "no data for trial 1; put it back" in events[-1].reason  # type: ignore[union-attr]
+    assert events[-1].unfit  # type: ignore[union-attr]
     assert (evaluator.cancelled, evaluator.closed) == (1, 1)
 
 
