@@ -4,12 +4,14 @@ import select
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import misbehaving_backend
 import msgspec
 import numpy as np
 import pytest
+from staging_kit import make_source
 from trial_kit import PATIENCE_S
 
 from ribosome.backends.data import DataInfo
@@ -40,14 +42,17 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def evaluator(disk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrialEvaluator]:
+def evaluator(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TrialEvaluator]:
     """An evaluator whose trials are on that disk."""
     for name, value in misbehaving_backend.environment(disk, disk, "ok").items():
         monkeypatch.setenv(name, value)
     backend = misbehaving_backend.Misbehaving()
     monkeypatch.setattr(trial_evaluator, "backend", lambda _: backend)
     monkeypatch.setattr(trial_evaluator, "find_data", str)
-    monkeypatch.setattr(trial_evaluator, "read_info", lambda _: DATA)
+    data = replace(DATA, folder=str(make_source(tmp_path / "data")))
+    monkeypatch.setattr(trial_evaluator, "read_info", lambda _: data)
     config = Config(runner=RunnerConfig(gpus="none"))
     evaluator = TrialEvaluator(Setup(msgspec.json.encode(config), str(disk), 1))
     yield evaluator

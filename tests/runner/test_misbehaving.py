@@ -8,7 +8,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import misbehaving
@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import pytest
 from misbehaving import BEHAVIOURS, Behaviour
+from staging_kit import make_source
 from trial_kit import marked
 
 from ribosome.backends.data import DataInfo
@@ -116,6 +117,9 @@ def fire(
     folder = tmp_path_factory.mktemp("run")
     precious = tmp_path_factory.mktemp("precious")
     (precious / "thesis").write_text("years of work")
+    data = replace(
+        DATA, folder=str(make_source(tmp_path_factory.mktemp("data") / "data"))
+    )
     fire = Fire(folder, precious, [*BEHAVIOURS, "ok"])
     runner = RunnerConfig(
         warm_start=request.param == "warm",
@@ -133,7 +137,7 @@ def fire(
         backend = misbehaving_backend.Misbehaving()
         patch.setattr(trial_evaluator, "backend", lambda _: backend)
         patch.setattr(trial_evaluator, "find_data", str)
-        patch.setattr(trial_evaluator, "read_info", lambda _: DATA)
+        patch.setattr(trial_evaluator, "read_info", lambda _: data)
         Worker(Master(setup, fire)).run()
         yield fire
 

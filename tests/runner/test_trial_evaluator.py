@@ -5,12 +5,14 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from staging_kit import make_source
 from trial_kit import HERE, PATIENCE_S, command, marked, until
 
 from ribosome.backends.base import Command, Ending, Parser
@@ -131,7 +133,8 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     monkeypatch.setenv("WORKER_MARKER", str(tmp_path))
     monkeypatch.setattr(trial_evaluator, "backend", lambda _: backend)
     monkeypatch.setattr(trial_evaluator, "find_data", str)
-    monkeypatch.setattr(trial_evaluator, "read_info", lambda _: DATA)
+    data = replace(DATA, folder=str(make_source(tmp_path / "data")))
+    monkeypatch.setattr(trial_evaluator, "read_info", lambda _: data)
     worker = Worker(tmp_path, backend)
     yield worker
     for evaluator in worker.evaluators:
