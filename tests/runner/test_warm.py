@@ -230,3 +230,19 @@ def test_a_request_holds_only_what_is_other_than_the_servers() -> None:
     assert launcher.changes({"A": "1", "C": "3"}) == {"B": None, "C": "3"}
     assert launcher.changes({"B": "9"}) == {"A": None, "B": "9"}
     assert launcher.changes({}) == {"A": None, "B": None}
+
+
+def test_a_server_ended_by_sigterm_tells_nothing_before_all_is_dead(
+    tmp_path: Path,
+) -> None:
+    """However long that takes: whose death it was is known, and nothing is left."""
+    marker = f"slow-{os.getpid()}"
+    with Launcher("slow_ending", environment=server_environment(marker)) as launcher:
+        bench = Bench(launcher, tmp_path, marker)
+        argv = (sys.executable, "-P", "-m", "slow_ending", "hangs_with_child", "new")
+        trial = bench.start(argv=argv)
+        until(lambda: trial.poll() is None and bench.log == b"alive\n")
+        assert launcher.server_pid is not None
+        os.kill(launcher.server_pid, signal.SIGTERM)
+        assert finish(trial).blameless
+        assert bench.left() == []
