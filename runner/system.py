@@ -175,7 +175,8 @@ def _check(system: System, source: str) -> None:
             f"{system.gpus_per_node} GPUs a node; give one for each GPU"
         )
     taken: dict[int, str] = {}
-    for entry in cores:
+    # GPUs of one socket may share its cores; but jsrun wants them for each rank apart.
+    for entry in cores if system.scheduler == "lsf" else dict.fromkeys(cores):
         first, last = map(int, entry.split("-"))
         if last <= first:
             raise ConfigError(

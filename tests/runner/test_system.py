@@ -66,6 +66,10 @@ def test_a_file_of_the_user(tmp_path: Path) -> None:
         ('cores_of_gpus = ["0-6"]', "has 1 entries for 0 GPUs a node"),
         ('gpus_per_node = 1\ncores_of_gpus = ["6-6"]', "is not two cores or more"),
         (
+            'scheduler = "lsf"\ngpus_per_node = 2\ncores_of_gpus = ["0-6", "0-6"]',
+            "cores_of_gpus: '0-6' and '0-6' share core 0; give each GPU cores of its own",
+        ),
+        (
             'gpus_per_node = 2\ncores_of_gpus = ["0-6", "6-9"]',
             "cores_of_gpus: '0-6' and '6-9' share core 6; give each GPU cores of its own",
         ),
