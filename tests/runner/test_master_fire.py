@@ -135,7 +135,7 @@ def test_a_late_answer_is_dropped_and_its_worker_welcome(tmp_path: Path) -> None
     records, observer, dropped = run(tmp_path, transport, heartbeat_s=LIMIT_S)
     assert [record.trial for record in records] == list(range(1, 31))
     assert dropped == 1
-    assert sum("is dropped" in warning for warning in observer.warnings) == 1
+    assert sum("dropped, as others" in warning for warning in observer.warnings) == 1
     assert "worker 2 on node2 speaks again: it gets work as before" in observer.warnings
     forgotten = [m for m in transport.sent[2] if isinstance(m, Forget)]
     assert len(forgotten) == 2
