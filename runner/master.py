@@ -223,7 +223,7 @@ class Master:
             if hopeless is not None:
                 self._end(worker, hopeless, "crashed", what)
             else:
-                self._observer.warn(f"{what}: the trial is done again")
+                self._observer.warn(f"{what}: trial {number} is done again")
             self._free.append(worker)
 
     def _drop(self, worker: int, trial: int) -> None:

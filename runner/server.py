@@ -3,23 +3,13 @@
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 _LAST_BYTES = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Death:
-    """How a server was found to have ended; ``terminated`` if by a SIGTERM."""
-
-    text: str
-    terminated: bool
 
 
 class Server:
@@ -74,7 +64,7 @@ class Server:
         sent = socket.send_fds(self._door, [text], descriptors)
         self._door.sendall(text[sent:])
 
-    def end(self) -> Death:
+    def end(self) -> str:
         """End it, with what it has started, and say how it was found."""
         self._door.close()
         try:
@@ -88,9 +78,7 @@ class Server:
         self._output.close()
         last = next((line for line in reversed(lines) if line.strip()), "")
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        # A SIGTERM makes it leave with 0, and it loses a trial with no other 0.
-        terminated = code in (0, -signal.SIGTERM)
-        return Death(f"{how}: {last.strip()}" if last else how, terminated)
+        return f"{how}: {last.strip()}" if last else how
 
     def kill(self) -> None:
         """SIGKILL, for a server that does not answer; its trainer dies with it."""

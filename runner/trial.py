@@ -45,7 +45,7 @@ class Limits:
 class Outcome:
     """What became of a trial; ``blameless`` if it says nothing of the network.
 
-    That is where somebody has ended it by SIGTERM, or where its end was not told.
+    That is where somebody has ended it, or the process that started it.
     """
 
     verdict: Verdict

@@ -139,7 +139,7 @@ class TrialEvaluator:
         """Take in what there is, without waiting; the result once the trial ended.
 
         A trial that failed for want of its data is given back, and one that somebody has
-        ended by SIGTERM. Raises Unfit where the data is gone for good, and what ``going``
+        ended. Raises Unfit where the data is gone for good, and what ``going``
         raises.
         """
         current = self._current

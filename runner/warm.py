@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ribosome.runner import processes
-from ribosome.runner.server import Death, Server
+from ribosome.runner.server import Server
 
 PATIENCE = 3
 """Deaths of a server in a row, without a trial that ended, before we stop trying."""
@@ -42,7 +42,7 @@ class Exit:
     """How a trainer ended: its exit code, or minus the signal, and its peak memory.
 
     ``message`` says what went wrong where it was not the trainer that did. ``blameless``
-    where a SIGTERM ended it, and none is ours, or where its server did not tell its end.
+    where somebody ended it, by SIGTERM or SIGINT, or where its server was lost with it.
     """
 
     code: int
@@ -135,7 +135,7 @@ class Launcher:
     def _trial_ended(self) -> None:
         self._deaths = 0
 
-    def _server_died(self) -> Death:
+    def _server_died(self) -> str:
         """Forget a server that is gone, and say how it went."""
         assert self._server is not None
         how = self._server.end()
@@ -147,7 +147,7 @@ class Launcher:
                 "(%s); trials start cold from here on",
                 self._preload,
                 self._deaths,
-                how.text,
+                how,
             )
             self._preload = ""
             self._deaths = 0
@@ -281,9 +281,12 @@ class Launched:
             return
         self._launcher._trial_ended()
         code = message["exit"]
-        # As a parent is told of it, and as a shell tells of it.
-        terminated = code in (-signal.SIGTERM, 128 + signal.SIGTERM)
-        self._end(Exit(code, message["peak"], blameless=terminated))
+        # As a parent is told of it, and as a shell tells of it. We send neither.
+        blameless = any(
+            code in (-number, 128 + number)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        )
+        self._end(Exit(code, message["peak"], blameless=blameless))
 
     def _lost(self) -> None:
         """The handle was closed without an exit: the server is gone."""
@@ -291,11 +294,10 @@ class Launched:
         if self.pid is not None:
             # Its trainer was killed with it, but not what the trainer had started.
             processes.kill_session(self.pid)
-            text = f"the process that forks trainers died ({how.text})"
-            blameless = how.terminated or self._ended_at is not None
-            self._end(Exit(-signal.SIGKILL, message=text, blameless=blameless))
+            text = f"the process that forks trainers died ({how})"
+            self._end(Exit(-signal.SIGKILL, message=text, blameless=True))
         elif self._launcher._gives_up():
-            text = f"the process that starts trainers does not start ({how.text})"
+            text = f"the process that starts trainers does not start ({how})"
             self._end(Exit(1, message=text))
         else:
             # Closed last: whoever watches the old number must not meet it again.

@@ -23,7 +23,6 @@ from typing import Literal
 from ribosome.backends.data import (
     FILES,
     INFO_FILE,
-    PARTS,
     DataInfo,
     cache_folder,
     check_info,
@@ -39,7 +38,6 @@ Layer = Literal["lmdb", "hdf5"]
 
 FORM_FILE = "form.json"
 FORM_FORMAT = 1
-_SUFFIXES: dict[Layer, str] = {"lmdb": "_lmdb", "hdf5": ".txt"}
 ABANDONED_S = 3600.0
 """A form that nobody wrote to for so long is one whose writer was killed."""
 
@@ -83,15 +81,15 @@ def prepared(
     DataError for data that cannot be trained on, or a disk that cannot be written to.
     """
     place = _place(data_folder, layer)
-    if not _is_whole(place, layer):
+    if not _is_whole(place):
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             with _alone(place.parent):
-                if not _is_whole(place, layer):
+                if not _is_whole(place):
                     _remove_others(place, layer)
                     write_form(data_folder, place, layer, advance=advance)
         except OSError as error:
-            if not _is_whole(place, layer):  # else another process was faster
+            if not _is_whole(place):  # else another process was faster
                 raise DataError(
                     f"{data_folder}: cannot make its {layer} form for Caffe in "
                     f"{place.parent} ({error.strerror}); make room there (a data "
@@ -126,6 +124,7 @@ def write_form(
         _write_parts(info, unfinished, layer, final, advance)
         form = {**asdict(info), "format": FORM_FORMAT, "layer": layer}
         del form["folder"]
+        form["written"] = _written(unfinished)
         text = json.dumps(form, indent=1, ensure_ascii=False) + "\n"
         (unfinished / FORM_FILE).write_text(text, encoding="utf-8")
         os.rename(unfinished, final)  # noqa: PTH104 - says that a rename must be atomic
@@ -197,8 +196,8 @@ def _write_parts(
 
 
 def _sources(form: Path, layer: Layer) -> CaffeData:
-    train, val = (f"{form}/{part}{_SUFFIXES[layer]}" for part in PARTS)
-    return CaffeData(train, val)
+    suffix = "_lmdb" if layer == "lmdb" else ".txt"
+    return CaffeData(f"{form}/train{suffix}", f"{form}/val{suffix}")
 
 
 def _place(data_folder: str, layer: Layer) -> Path:
@@ -237,18 +236,25 @@ def _place_of(
     return own / f"{layer}-{state.hexdigest()[:12]}"
 
 
-def _is_whole(form: Path, layer: Layer) -> bool:
-    """Whether a form has all its files: who cleans up a disk may take some of them."""
-    sources = [form / f"{part}{_SUFFIXES[layer]}" for part in PARTS]
+def _is_whole(form: Path) -> bool:
+    """Whether a form has all its files, as they were written: a disk is cleaned, or fails."""
     try:
-        if layer == "lmdb":
-            needed = [source / "data.mdb" for source in sources]
-        else:
-            lists = (os.fsdecode(source.read_bytes()) for source in sources)
-            needed = [Path(line) for listed in lists for line in listed.splitlines()]
-    except OSError:
+        read = json.loads((form / FORM_FILE).read_bytes())
+        written = dict(read["written"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
-    return all(path.is_file() for path in (form / FORM_FILE, *needed))
+    found = _written(form)
+    return all(found.get(name) == state for name, state in written.items())
+
+
+def _written(form: Path) -> dict[str, list[int]]:
+    """Size and time of every file of a form, but for what readers of an LMDB write."""
+    found = {}
+    for path in form.rglob("*"):
+        if path.is_file() and path.name not in ("lock.mdb", FORM_FILE):
+            held = path.stat()
+            found[str(path.relative_to(form))] = [held.st_size, held.st_mtime_ns]
+    return found
 
 
 def _has_space(path: Path) -> bool:
@@ -267,7 +273,7 @@ def _alone(folder: Path) -> Iterator[None]:
 def _remove_others(place: Path, layer: Layer) -> None:
     """Remove forms of what the data once was, damaged ones, what killed writers left."""
     for other in place.parent.iterdir():
-        if other == place and _is_whole(place, layer):
+        if other == place and _is_whole(place):
             continue  # another node has just made it
         stale = other.name.startswith(f"{layer}-")
         unfinished = other.name.startswith(f".{layer}-")

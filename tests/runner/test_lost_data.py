@@ -96,7 +96,7 @@ def test_a_run_whose_nodes_copy_is_cleaned_away_makes_another(
     room = tmp_path / "room"
     room.mkdir()
     saboteur = Saboteur(2, lambda: [shutil.rmtree(path) for path in room.iterdir()])
-    saboteur.ends_run = "the trial is done again"
+    saboteur.ends_run = "is done again"
     run = str(tmp_path / "run")
     with pytest.raises(Interrupted):
         search(config(source, str(room), MANY), run, resume=False, observer=saboteur)

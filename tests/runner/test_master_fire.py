@@ -443,7 +443,7 @@ def test_a_trial_that_is_given_back_is_done_again(tmp_path: Path) -> None:
     assert [record.trial for record in records] == list(range(1, 31))
     assert records[4].ending in ("ok", "diverged")
     assert observer.warnings == [
-        "worker 1: ended by SIGTERM: the trial is done again",
+        "worker 1: ended by SIGTERM: trial 5 is done again",
     ]
     assert dropped == 0
     again = [work for worker in (1, 2) for work in works(transport, worker)]

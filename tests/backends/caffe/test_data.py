@@ -309,12 +309,20 @@ def test_a_form_json_that_is_damaged(data: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_a_form_that_lost_a_file_is_made_again(data: str, layer: Layer) -> None:
-    """Who cleans up a disk does not take whole folders."""
+@pytest.mark.parametrize("how", ["gone", "cut", "zeroed"])
+def test_a_form_that_lost_a_file_is_made_again(
+    data: str, layer: Layer, how: str
+) -> None:
+    """Who cleans up a disk does not take whole folders; and a disk may fail."""
     made = prepared(data, layer)
     lost = Path(made.val) / "data.mdb" if layer == "lmdb" else Path(made.val)
     if layer == "hdf5":
         lost = Path(lost.read_text().splitlines()[0])
-    lost.unlink()
+    before = lost.read_bytes()
+    if how == "gone":
+        lost.unlink()
+    else:
+        lost.write_bytes(before[:100] if how == "cut" else bytes(len(before)))
     assert prepared(data, layer) == made
-    assert lost.is_file()
+    assert len(lost.read_bytes()) == len(before)
+    assert any(lost.read_bytes())
