@@ -58,9 +58,17 @@ class Run:
     tally: Tally
 
 
-def open_run(config: Config, folder: Path, *, resume: bool, observer: Observer) -> Run:
+def open_run(
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool,
+    observer: Observer,
+    trains: bool = True,
+) -> Run:
     """Open a run folder for this process alone; close the run's journal in the end.
 
+    The backend need not be able to work here if nothing is to be trained (``trains``).
     Raises RunError for a run that is there already, one that another master has, and one
     that began with other settings; DataError and ConfigError for what the workers would
     find wrong as well, before a folder is made.
@@ -74,7 +82,8 @@ def open_run(config: Config, folder: Path, *, resume: bool, observer: Observer) 
     if is_staged(data, config.runner.stage):
         # What the backend makes of the images, each node makes of its copy.
         task = replace(task, data="")
-    trainer.prepare(task)
+    if trains:
+        trainer.prepare(task)
     _check_links(folder)
     _check_room(folder)
     try:

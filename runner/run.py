@@ -65,7 +65,8 @@ def search(
         gpus = place_workers(places, config.runner, "local" if world is None else "mpi")
         if not gpus and config.runner.gpus != "none":
             observer.warn("no GPU is visible: trials train on the CPU")
-        run = open_run(config, path, resume=resume, observer=observer)
+        trains = evaluator == "trial"
+        run = open_run(config, path, resume=resume, observer=observer, trains=trains)
         stack.callback(run.journal.close)
         if world is None:
             local = LocalTransport(len(places), path)

@@ -1,5 +1,7 @@
 """The PyTorch backend: what is emitted, how it is trained, how its log is read."""
 
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from ribosome.backends.base import Command, Ending, Parser
@@ -28,8 +30,14 @@ class PyTorch:
     def prepare(self, task: Task) -> str:
         """Nothing is made: the trainer reads the data folder itself.
 
-        Raises ConfigError for a precision that PyTorch's trainer has not.
+        Raises ConfigError where torch is not installed, and for a precision that PyTorch's
+        trainer has not.
         """
+        if find_spec("torch") is None:
+            raise ConfigError(
+                f"the backend pytorch needs torch, which {sys.executable} lacks: "
+                "`pip install torch` there, or set another backend.name"
+            )
         if task.training.precision == "half":
             raise ConfigError(
                 'training.precision = "half" is for the backend nvcaffe; '

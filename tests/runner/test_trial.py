@@ -328,26 +328,15 @@ def test_what_a_limit_ends_is_not_blameless(bench: Bench) -> None:
     assert not bench.run("diverges", "hangs").blameless
 
 
-def test_a_trial_whose_server_was_ended_by_sigterm_is_terminated(
-    bench: Bench, launcher: Launcher
-) -> None:
-    """It had its trainer killed with it, and the next trial gets another server."""
-    trial = bench.start("hangs")
-    until(lambda: trial.poll() is None and bench.log == b"alive\n")
-    assert launcher.server_pid is not None
-    os.kill(launcher.server_pid, signal.SIGTERM)
-    assert finish(trial).blameless
-    assert not bench.run("ok").blameless
-
-
-def test_a_trial_whose_server_was_killed_is_blameless(
-    bench: Bench, launcher: Launcher
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_trial_whose_server_died_is_blameless(
+    bench: Bench, launcher: Launcher, number: signal.Signals
 ) -> None:
     """The server runs no network; one that kills it does so again, and has crashed then."""
     trial = bench.start("hangs")
     until(lambda: trial.poll() is None and bench.log == b"alive\n")
     assert launcher.server_pid is not None
-    os.kill(launcher.server_pid, signal.SIGKILL)
+    os.kill(launcher.server_pid, number)
     assert finish(trial).blameless
     assert not bench.run("ok").blameless
 
