@@ -55,6 +55,15 @@ def bench_of(preload: str, folder: Path, marker: str) -> Bench:
     return Bench(launcher, folder, marker)
 
 
+def assert_replaced_once_stopped(bench: Bench) -> None:
+    """Stop a bench's server: the next trial runs all the same, and that server is gone."""
+    server = bench.launcher.server_pid
+    assert server is not None
+    os.kill(server, signal.SIGSTOP)
+    assert bench.run("ok").verdict.ending == "ok"
+    assert not alive(server)
+
+
 @pytest.mark.parametrize("preload", [MODULE, ""])
 def test_a_server_killed_in_mid_trial(
     tmp_path: Path, marker: str, preload: str
@@ -146,11 +155,7 @@ def test_a_stopped_server_is_replaced_before_a_trial(
     bench = bench_of(preload, tmp_path, marker)
     with bench.launcher:
         bench.run("ok")
-        server = bench.launcher.server_pid
-        assert server is not None
-        os.kill(server, signal.SIGSTOP)
-        assert bench.run("ok").verdict.ending == "ok"
-        assert not alive(server)
+        assert_replaced_once_stopped(bench)
 
 
 def test_a_server_stopped_before_its_first_trial_is_replaced(
@@ -161,14 +166,10 @@ def test_a_server_stopped_before_its_first_trial_is_replaced(
     bench = bench_of(MODULE, tmp_path, marker)
     with bench.launcher:
         bench.launcher.prepare()
-        server = bench.launcher.server_pid
-        assert server is not None
         # The spare is forked first, and the word follows it.
         until(lambda: len(marked(marker, servers=True)) == 2)
         until(lambda: bench.launcher._server and bench.launcher._server.ready_since)
-        os.kill(server, signal.SIGSTOP)
-        assert bench.run("ok").verdict.ending == "ok"
-        assert not alive(server)
+        assert_replaced_once_stopped(bench)
 
 
 def test_an_import_may_take_longer_than_an_answer(
