@@ -38,6 +38,10 @@ class Raw:
         """The genes themselves."""
         return genes
 
+    def admits(self, genes: Genes) -> bool:  # noqa: ARG002
+        """Always."""
+        return True
+
 
 def advance(
     strategy: Strategy, fitness: list[float | None], *, first: int, outstanding: int

@@ -6,6 +6,11 @@ version, the bytes in Crockford's base 32 in lower case, and a checksum over bot
 meaning of the space, so that a genome is not read with another space of the same name::
 
     menndl-1-0h3k…-7m2q
+
+A genome of a tuning space (`ribosome.genome.hyperparameters`) has the text of its template
+in front, which alone tells what the space is, then its own letters and checksum::
+
+    menndl-1-0h3k…-7m2q~8d20…-k3p1
 """
 
 import re
@@ -20,7 +25,12 @@ from ribosome.genome.space import Genes, Group, Space
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
 _AS_DIGITS = bytes.maketrans(bytes(range(32)), _DIGITS.encode())
 _VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
-_TEXT = re.compile(r"([a-z][a-z0-9_]*)-([0-9]{1,6})-([0-9a-z]+)-([0-9a-z]{4})")
+_TEXT = re.compile(
+    r"([a-z][a-z0-9_]*)-([0-9]{1,6})-[0-9a-z]+-[0-9a-z]{4}(?:~[0-9a-z]+-[0-9a-z]{4})?"
+)
+_TUNED = "~"
+"""What stands behind a template: safe in URLs, no digit of base 32."""
+
 _CHECK_LETTERS = 4
 _CACHE = 512
 """Values that are kept per group: a child shares most of them with a parent."""
@@ -69,13 +79,16 @@ def as_text(space: Space, data: bytes) -> str:
     number = int.from_bytes(data, "big") << 5 * _CHECK_LETTERS | _check(space, data)
     letters = _letters(number, _length(space) + _CHECK_LETTERS)
     body, check = letters[:-_CHECK_LETTERS], letters[-_CHECK_LETTERS:]
+    if space.template:
+        return f"{space.template}{_TUNED}{body}-{check}"
     return f"{space.name}-{space.version}-{body}-{check}"
 
 
 def from_text(space: Space, text: str) -> Genes:
     """The genes of a genome's text form, upper or lower case.
 
-    Raises GenomeError for another space or version, a wrong length or a wrong checksum.
+    Raises GenomeError for another space, version or template, a wrong length or a wrong
+    checksum.
     """
     text = text.strip().lower()
     name, version = space_named_by(text)
@@ -84,12 +97,15 @@ def from_text(space: Space, text: str) -> Genes:
             f"genome is of space {name} {version}, not of {_title(space)}; "
             "name its own space with --space, or use a genome of this one"
         )
-    body, check = text.split("-")[2:]
+    template, letters = split_tuned(text)
+    if template != space.template:
+        raise GenomeError(_other_template(space, template))
+    body, check = letters.split("-")[-2:]
     if len(body) != _length(space):
         what = "truncated" if len(body) < _length(space) else "padded"
         raise GenomeError(
-            f"genome is {what}: {len(body)} letters stand between its version and its "
-            f"checksum, {_title(space)} has {_length(space)}; copy it again, whole"
+            f"genome is {what}: {len(body)} letters stand before its checksum, "
+            f"{_title(space)} has {_length(space)}; copy it again, whole"
         )
     number = 0
     for letter in body:
@@ -122,6 +138,12 @@ def space_named_by(text: str) -> tuple[str, int]:
             "`ribosome random` prints some"
         )
     return match[1], int(match[2])
+
+
+def split_tuned(text: str) -> tuple[str, str]:
+    """A text's template, empty where it has none, and what stands behind that."""
+    template, _, letters = text.strip().lower().rpartition(_TUNED)
+    return template, letters
 
 
 class _Shares(dict[tuple[int, ...], int]):
@@ -193,7 +215,20 @@ def _spreading(length: int) -> list[tuple[int, int, int]]:
 
 
 def _title(space: Space) -> str:
-    return f"space {space.name} {space.version}"
+    title = f"space {space.name} {space.version}"
+    return f"{title}, tuned from {space.template}" if space.template else title
+
+
+def _other_template(space: Space, template: str) -> str:
+    """What is wrong with a genome that has this template, which the space has not."""
+    if not space.template:
+        return (
+            f"genome is tuned: its values lie between the alleles of {_title(space)}; "
+            f"`ribosome encode GENOME --space {space.name} --nearest` prints the nearest "
+            "genome that has none of them"
+        )
+    found = f"is tuned from {template}" if template else "is not tuned"
+    return f"genome {found}, this is {_title(space)}; take a genome with that template"
 
 
 def _shorten(text: str) -> str:

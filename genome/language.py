@@ -22,3 +22,7 @@ class NetworkLanguage:
     def canonical(self, genes: Genes) -> Genes:
         """The one representative of all genomes that mean the same for the task."""
         return canonical(self.space, genes, self.task)
+
+    def admits(self, genes: Genes) -> bool:  # noqa: ARG002
+        """Always: any network can be built and trained."""
+        return True

@@ -120,6 +120,8 @@ class Space:
 
     ``slots`` are the indices of the slots' groups. ``runs`` cuts them into runs of slots
     with the same cases, within which empty slots move to the end (`ribosome.genome.fit`).
+    ``template`` is the text of the genome whose hyperparameters a tuning space varies
+    (`ribosome.genome.hyperparameters`); other spaces have none.
     """
 
     name: str
@@ -128,6 +130,7 @@ class Space:
     slots: range
     runs: tuple[range, ...]
     description: str = ""
+    template: str = ""
 
     @cached_property
     def size(self) -> int:
@@ -182,5 +185,6 @@ class Space:
             )
             for group in self.groups
         ]
-        text = repr((self.name, self.version, meaning))
+        template = (self.template,) if self.template else ()
+        text = repr((self.name, self.version, meaning, *template))
         return sha256(text.encode()).digest()[:8]

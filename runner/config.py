@@ -14,6 +14,7 @@ from ribosome.genome.task import Training
 from ribosome.genome.toml import parse_toml, read_toml
 from ribosome.runner.bounds import Share
 from ribosome.runner.wording import plainly
+from ribosome.search.arrivals import ARRIVALS
 from ribosome.search.population import REPLACEMENTS
 from ribosome.search.registry import STRATEGIES
 from ribosome.search.variation import CROSSOVERS
@@ -23,6 +24,7 @@ Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 CountOrNone = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 AtLeastTwo = Annotated[int, Meta(ge=2, le=2**31 - 1)]
+Quantile = Annotated[float, Meta(ge=0.01, le=0.99)]
 Text = Annotated[str, Meta(min_length=1)]
 Workers = Annotated[int, Meta(ge=1, le=1024)] | str
 
@@ -66,8 +68,28 @@ class SearchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crossover: Share = 0.75
     crossover_kind: str = "uniform"
     mutation: Share = 0.0  # rate per gene; 0: one gene of a genome on average
-    replacement: str = "age"  # or "fitness"; the defaults: bench/search_quality.py
+    adaptive: bool = False  # whether that rate follows success
+    replacement: str = "age"  # or "fitness"; the defaults: docs/benchmarks.md
+    arrivals: str = "finished"  # or "asked": a result waits for those asked before it
+    restart: CountOrNone = 0  # results without a better one that end a population
+    guided: CountOrNone = 0  # results up to which a surrogate chooses children; 0: none
+    brood: Count = 100  # children that it chooses among
     seed: Seed = 1
+    confirm: CountOrNone = 0  # so many of the best are trained again; 0: none
+    confirm_repeats: Count = 2  # so often each, with other seeds; their mean decides
+
+
+class TuneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[tune]: the hyperparameters of one network; see `ribosome.runner.tuning`."""
+
+    evaluations: CountOrNone = 0  # in all, after the search; 0: none
+    random: Share = 0.5  # share of them that is drawn before there is a model
+    rounds: Count = 1  # models, each of all results, evenly spaced over the rest
+    good: Quantile = 0.75  # of the results, above which they are good
+    time_s: Seconds = 0.0  # ends the phase, in place of evaluations; 0: it does not
+    genome: Text = "best"  # whose hyperparameters: the winner's, a genome's, "lenet"
+    max_iterations: CountOrNone = 0  # of a trial of it; 0: as [training] has it
+    time_limit_s: Seconds = 0.0  # the same
 
 
 class RunnerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,6 +118,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backend: BackendConfig = BackendConfig()
     training: TrainingConfig = TrainingConfig()
     search: SearchConfig = SearchConfig()
+    tune: TuneConfig = TuneConfig()
     runner: RunnerConfig = RunnerConfig()
 
 
@@ -105,6 +128,7 @@ CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
     ("search", "strategy"): tuple(STRATEGIES),
     ("search", "crossover_kind"): tuple(CROSSOVERS),
     ("search", "replacement"): tuple(REPLACEMENTS),
+    ("search", "arrivals"): tuple(ARRIVALS),
     ("runner", "gpus"): ("auto", "none", "require"),
     ("runner", "keep_trials"): ("best", "all", "none"),
     ("runner", "journal"): ("auto", "wal", "rollback"),
@@ -148,6 +172,17 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 def training_of(config: Config) -> Training:
     """What the trainer is told: the section [training]."""
     return Training(**msgspec.structs.asdict(config.training))
+
+
+def config_of_tuning(config: Config) -> Config:
+    """The same run, but for what [tune] says of the training of a trial."""
+    training, tune = config.training, config.tune
+    training = msgspec.structs.replace(
+        training,
+        max_iterations=tune.max_iterations or training.max_iterations,
+        time_limit_s=tune.time_limit_s or training.time_limit_s,
+    )
+    return msgspec.structs.replace(config, training=training)
 
 
 def dump_config(config: Config) -> str:

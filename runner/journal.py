@@ -32,13 +32,14 @@ from ribosome.genome.errors import RunError
 from ribosome.runner.filesystems import is_shared
 from ribosome.runner.lock import FolderLock
 from ribosome.runner.messages import Ready, Result
-from ribosome.runner.records import Record, ordered
+from ribosome.runner.models import ModelRecord, decode_fitted, encode_fitted
+from ribosome.runner.records import Record, decode_parents, ordered
 from ribosome.runner.schema import (
+    CHANGES,
     FILE,
     PATIENCE_S,
     TABLES,
     VERSION,
-    WORKERS,
     connect,
     damaged,
     held,
@@ -48,15 +49,16 @@ from ribosome.runner.schema import (
 
 _PROPOSE = (
     "INSERT INTO trials (trial, asked, genome, phase, generation, parents, proposed_at, "
-    "random_state) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "model, random_state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _START = "UPDATE trials SET worker = ?, started_at = ? WHERE trial = ?"
 _FINISH = (
     "UPDATE trials SET told = ?, worker = ?, ending = ?, fitness = ?, loss = ?, "
     "batches_per_s = ?, flops_per_batch = ?, parameters = ?, seconds = ?, started_at = ?, "
-    "finished_at = ?, message = ? WHERE trial = ?"
+    "finished_at = ?, message = ?, genome = coalesce(?, genome) WHERE trial = ?"
 )
 _JOIN = "INSERT INTO workers VALUES (?, ?, ?, ?, ?, ?, ?)"
+_MODEL = "INSERT INTO models VALUES (?, ?, ?, ?, ?)"
 _NOTE = "REPLACE INTO meta VALUES (?, ?)"
 
 _CLOSE_S = 2.0
@@ -109,6 +111,7 @@ class Journal:
         self._started: dict[int, tuple[int, float]] = {}
         self._finished: list[tuple[object, ...]] = []
         self._joined: list[tuple[object, ...]] = []
+        self._models: list[tuple[object, ...]] = []
 
     def create(self, **meta: str) -> None:
         """Make the tables and note the facts of the run, in one transaction."""
@@ -126,10 +129,13 @@ class Journal:
 
     def upgrade(self) -> None:
         """Bring an older journal up to this version, in one transaction."""
-        if int(self.meta["schema"]) >= VERSION:
+        before = int(self.meta["schema"])
+        if before >= VERSION:
             return
         with transaction(self._database, self._path):
-            self._database.execute(WORKERS)
+            for version in range(before + 1, VERSION + 1):
+                for change in CHANGES[version]:
+                    self._database.execute(change)
             self._database.execute(_NOTE, ("schema", str(VERSION)))
         self.meta["schema"] = str(VERSION)
 
@@ -156,8 +162,9 @@ class Journal:
         parents: tuple[int, ...],
         at: float,
         phase: str = "search",
+        model: int = 0,
     ) -> None:
-        """Note a proposal."""
+        """Note a proposal; ``model`` is 0 for one that no model draws."""
         self._step += 1
         self._proposed.append(
             (
@@ -168,6 +175,7 @@ class Journal:
                 generation,
                 _encode_parents(parents).decode(),
                 at,
+                model or None,
                 None,
             )
         )
@@ -176,8 +184,13 @@ class Journal:
         """Note that a worker began a trial; a second start replaces the first."""
         self._started[trial] = (worker, at)
 
-    def finish(self, result: Result, worker: int) -> None:
-        """Note how a trial ended."""
+    def model(self, model: ModelRecord, *, at: float) -> None:
+        """Note a model that trials are to draw by."""
+        fitted = encode_fitted(model.fitted).decode()
+        self._models.append((model.number, at, model.template, model.results, fitted))
+
+    def finish(self, result: Result, worker: int, *, genome: str | None = None) -> None:
+        """Note how a trial ended, and the ``genome`` that was drawn for it."""
         self._step += 1
         self._started.pop(result.trial, None)
         self._finished.append(
@@ -194,6 +207,7 @@ class Journal:
                 result.started_at or None,
                 result.finished_at or None,
                 result.message or None,
+                genome,
                 result.trial,
             )
         )
@@ -204,10 +218,19 @@ class Journal:
         ``random_state`` gives the state of the strategy's random numbers after the last
         proposal that was noted.
         """
-        if not (self._proposed or self._started or self._finished or self._joined):
+        notes = (
+            self._proposed,
+            self._started,
+            self._finished,
+            self._joined,
+            self._models,
+        )
+        if not any(notes):
             return
         database = self._database
         with transaction(database, self._path):
+            if self._models:
+                database.executemany(_MODEL, self._models)
             if self._proposed:
                 self._proposed[-1] = (*self._proposed[-1][:-1], random_state())
                 database.executemany(_PROPOSE, self._proposed)
@@ -220,10 +243,8 @@ class Journal:
                 database.executemany(_FINISH, self._finished)
             if self._joined:
                 database.executemany(_JOIN, self._joined)
-        self._joined.clear()
-        self._proposed.clear()
-        self._started.clear()
-        self._finished.clear()
+        for note in notes:
+            note.clear()
 
     def check_in_place(self) -> None:
         """Raise RunError if the file is not in its folder, or the folder not ours any more.
@@ -262,6 +283,40 @@ class Journal:
             "ORDER BY asked DESC LIMIT 1"
         ).fetchone()
         return row[0] if row else None
+
+    def models(self) -> list[ModelRecord]:
+        """The models that trials drew by, in order. Raises RunError."""
+        if int(self.meta["schema"]) < 3:
+            return []
+        query = "SELECT number, template, results, fitted FROM models ORDER BY number"
+        try:
+            rows = self._database.execute(query).fetchall()
+            if [number for number, *_ in rows] != list(range(1, len(rows) + 1)):
+                raise ValueError("models are missing")
+            return [
+                ModelRecord(number, str(template), decode_fitted(fitted), int(results))
+                for number, template, results, fitted in rows
+            ]
+        except (RecursionError, TypeError, ValueError, sqlite3.Error) as error:
+            raise damaged(self._path, error) from None
+
+    def of_phase(self, phase: str) -> Iterator[Record]:
+        """The trials of a phase, in the order of their proposals."""
+        for _, record in ordered(self._database, self._path, "asked"):
+            if record.phase == phase:
+                yield record
+
+    def repeated(self) -> frozenset[int]:
+        """The trials that others are repeats of. Raises RunError."""
+        rows = self._database.execute(
+            "SELECT DISTINCT parents FROM trials WHERE phase = 'confirm'"
+        )
+        try:
+            return frozenset(
+                trial for (text,) in rows for trial in decode_parents(text)
+            )
+        except (RecursionError, TypeError, msgspec.MsgspecError) as error:
+            raise damaged(self._path, error) from None
 
     def close(self) -> None:
         """Leave one file behind, without a log beside it, and let the folder go.

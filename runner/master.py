@@ -15,26 +15,29 @@ import msgspec
 from ribosome.backends.base import Ending
 from ribosome.runner.clock import Clock, SystemClock
 from ribosome.runner.dismissal import dismiss
+from ribosome.runner.dispatch import Dispatch
 from ribosome.runner.gpus import Gpu
 from ribosome.runner.heartbeats import Heartbeats
 from ribosome.runner.journal import Journal
+from ribosome.runner.ledger import Ledger
 from ribosome.runner.messages import (
     Forget,
     GivenBack,
+    Left,
     Ready,
     Report,
     Result,
     Setup,
     Started,
     Stop,
-    ToWorker,
-    Work,
     encode,
     read_report,
 )
 from ribosome.runner.observer import Interrupted, Observer
+from ribosome.runner.outbox import Outbox
 from ribosome.runner.patience import Patience
-from ribosome.runner.proposer import Candidate, Proposer
+from ribosome.runner.program import Program
+from ribosome.runner.proposer import Candidate
 from ribosome.runner.quarantine import Quarantine, barred
 from ribosome.runner.queues import Handed, Queues
 from ribosome.runner.signals import StopRequest
@@ -51,10 +54,10 @@ class Master:
     """Runs a search to its end.
 
     ``setup`` is what every worker is told, but for its number and its GPU of ``gpus``;
-    ``backlog`` are proposals without a result. Of the folders of trials that did not fail
-    only the best one's stays, if ``keep`` is "best" (config.runner.keep_trials). A worker
-    gets no more work after ``quarantine`` failures in a row (`ribosome.runner.quarantine`),
-    and has up to ``depth`` trials at once, of which one runs. ``clock`` is the machine's own.
+    ``backlog`` are proposals without a result. ``keep`` is config.runner.keep_trials, see
+    `ribosome.runner.ledger`. A worker gets no more work after ``quarantine`` failures in a
+    row (`ribosome.runner.quarantine`), and has up to ``depth`` trials at once, of which one
+    runs. ``clock`` is the machine's own.
 
     A worker that was silent for ``setup.heartbeat_s`` is taken for lost. If it could not be
     ended, it is welcome when it speaks again; its answers count where no other was first.
@@ -65,7 +68,7 @@ class Master:
         *,
         transport: Transport,
         journal: Journal,
-        proposer: Proposer,
+        program: Program,
         backlog: deque[Candidate],
         tally: Tally,
         observer: Observer,
@@ -79,18 +82,19 @@ class Master:
         self._clock = clock or SystemClock()
         self._transport = transport
         self._journal = journal
-        self._proposer = proposer
-        self._queues = Queues(proposer, backlog)
-        self._tally = tally
+        self._program = program
+        self._queues = Queues(program, backlog)
+        self.tally = tally
         self._observer = observer
         self._setup = setup
-        self._keep = keep
         self._gpus = gpus
         self._heartbeats = Heartbeats(setup.heartbeat_s)
         self._quarantine = Quarantine(quarantine)
         self._depth = depth
         self._folders = TrialFolders(Path(setup.folder, TRIALS))
-        self._outbox: dict[int, list[bytes]] = {}
+        self._ledger = Ledger(journal, program, tally, self._folders, keep=keep)
+        self._outbox = Outbox(transport)
+        self._dispatch = Dispatch(program, journal, self._outbox, self._clock)
         self._returning: set[int] = set()
         self._silent: set[int] = set()
         self._free: list[int] = []
@@ -110,29 +114,23 @@ class Master:
         """
         with StopRequest() as request:
             try:
-                while not self._done and not request.count:
+                while not self._program.done and not request.count:
                     self._turn(_TURN_S)
             except BaseException:
                 dismiss(self._transport, self._queues.workers, self._clock, _GRACE_S)
                 raise
-            self._tell_to_stop(now=not self._done)
+            self._tell_to_stop(now=not self._program.done)
             self._see_off(request)
         self._update()
-        if not self._done:
+        if not self._program.done:
             raise Interrupted.after(
-                self._tally.evaluated, self._tally.total, self._setup.folder
+                self.tally.evaluated, self.tally.total, self._setup.folder
             )
-
-    @property
-    def _done(self) -> bool:
-        return self._tally.evaluated >= self._tally.total
 
     def _turn(self, timeout: float) -> None:
         self._take_in(timeout)
-        self._journal.commit(self._proposer.random_state)
-        for worker, messages in self._outbox.items():
-            self._transport.send(worker, *messages)
-        self._outbox = {}
+        self._journal.commit(self._program.random_state)
+        self._outbox.send()
         self._folders.tidy()
         self._patience.check(
             self._now,
@@ -156,6 +154,11 @@ class Master:
                     self._lose(worker, reason, returns=returns)
         for worker in self._heartbeats.silent(self._now):
             self._miss(worker)
+        if self._program.tuning is not None:
+            self._warn_once(self._program.tuning.tick(self._now))
+        if self._queues.idle and self._program.left:
+            # A result has made way for the next stage.
+            self._free = self._queues.workers
         self._deal()
 
     def _welcome(self, worker: int) -> None:
@@ -167,7 +170,7 @@ class Master:
             return
         gpu = self._gpus.get(worker)
         setup = msgspec.structs.replace(self._setup, worker=worker, gpu=gpu)
-        self._tell(worker, setup)
+        self._outbox.tell(worker, setup)
 
     def _hear(self, worker: int, report: Report) -> None:
         self._heartbeats.hear(worker, self._now)
@@ -183,10 +186,14 @@ class Master:
                 self._take_back(worker, event)
             elif isinstance(event, Ready):
                 self._begin(worker, event)
-            elif worker in self._queues:
-                (self._dismiss if event.broken else self._transport.retire)(worker)
-                charge, astray = not event.unfit, event.broken
-                self._give_back(worker, event.reason, charge=charge, astray=astray)
+            else:
+                self._see_leave(worker, event)
+
+    def _see_leave(self, worker: int, left: Left) -> None:
+        if worker in self._queues:
+            (self._dismiss if left.broken else self._transport.retire)(worker)
+            charge, astray = not left.unfit, left.broken
+            self._give_back(worker, left.reason, charge=charge, astray=astray)
 
     def _begin(self, worker: int, ready: Ready) -> None:
         """A worker is ready: its silence counts from now on, and it gets work."""
@@ -201,12 +208,17 @@ class Master:
         self._free.append(worker)
 
     def _take_result(self, worker: int, result: Result) -> None:
+        trial = self._queues.claimed(worker, result.trial)
+        if trial is not None and (wrong := self._ledger.problem(trial, result)):
+            reason = f"worker {worker} sends what is no result of trial {trial.number}"
+            self._see_leave(worker, Left(f"{reason}: {wrong}", broken=True))
+            return
         handed = self._queues.take(worker, result.trial)
         if handed is None:
             self._drop(worker, result.trial)
             return
-        self._record(worker, handed, result)
-        if self._quarantine.bars(worker, result.ending, handed.trial.text):
+        genome = self._record(worker, handed, result)
+        if self._quarantine.bars(worker, result.ending, genome):
             self._bar(worker, result.ending, result.message)
         if worker in self._queues:
             self._hand_out(worker, depth=self._depth)
@@ -216,7 +228,7 @@ class Master:
         handed = self._queues.find(worker, number)
         if handed is None:
             self._drop(worker, number)
-        elif charged and self._quarantine.bars(worker, "crashed", handed.trial.text):
+        elif charged and self._quarantine.bars(worker, "crashed", handed.trial.name):
             self._bar(worker, "crashed", what)
         elif not self._dismissing:
             hopeless = self._queues.give_back(worker, number, charge=charged)
@@ -267,7 +279,7 @@ class Master:
         )
         self._heartbeats.begin(worker, self._now)
         for trial in answered:
-            self._tell(worker, Forget(trial))
+            self._outbox.tell(worker, Forget(trial))
         self._free.append(worker)
 
     def _lose(self, worker: int, reason: str, *, returns: bool) -> None:
@@ -275,7 +287,7 @@ class Master:
         if worker in self._queues:
             died = f"{self._place(worker)} was lost: {reason}"
             handed = self._queues.current(worker)
-            if handed and self._quarantine.bars(worker, "lost", handed.trial.text):
+            if handed and self._quarantine.bars(worker, "lost", handed.trial.name):
                 self._transport.retire(worker)
                 died += "; others died there before it, so that none takes its place"
             elif returns and not self._dismissing:
@@ -287,7 +299,7 @@ class Master:
     ) -> None:
         """A worker is gone: others get its trials, but for one that took two along."""
         self._heartbeats.end(worker)
-        self._outbox.pop(worker, None)
+        self._outbox.drop(worker)
         hopeless = self._queues.leave(worker, charge=charge, astray=astray)
         if self._dismissing:
             return
@@ -304,20 +316,10 @@ class Master:
             worker, handed, Result(number, ending, finished_at=now, message=message)
         )
 
-    def _record(self, worker: int, handed: Handed, result: Result) -> None:
-        trial, fitness = handed.trial, result.fitness
-        self._journal.finish(result, worker)
-        self._proposer.tell(trial.number, fitness)
-        if self._queues.was_copied(trial.number):
+    def _record(self, worker: int, handed: Handed, result: Result) -> str:
+        if self._queues.was_copied(handed.trial.number):
             self._settle(handed)
-        before = self._tally.best
-        passed: int | None = None
-        if self._tally.add(trial.number, result.ending, fitness, trial.text):
-            passed = before.trial if before is not None else None
-        elif fitness is not None and fitness > handed.bar:
-            passed = trial.number
-        if passed is not None and self._keep == "best":
-            self._folders.remove(passed)
+        return self._ledger.enter(worker, handed, result)
 
     def _settle(self, handed: Handed) -> None:
         """A trial that several workers had has its result: the others may stop."""
@@ -327,7 +329,7 @@ class Master:
         self._folders.settle(number, handed.copy, others=others, contested=bool(rivals))
         here = [rival for rival in rivals if rival in self._queues]
         for rival in here:
-            self._tell(rival, Forget(number))
+            self._outbox.tell(rival, Forget(number))
         self._free += here
 
     def _deal(self) -> None:
@@ -339,22 +341,8 @@ class Master:
         self._free = []
 
     def _hand_out(self, worker: int, *, depth: int) -> None:
-        for handed in self._queues.fill(worker, self._tally.bar, depth=depth):
-            trial = handed.trial
-            if handed.new:
-                self._journal.propose(
-                    trial.number,
-                    trial.text,
-                    generation=trial.generation,
-                    parents=trial.parents,
-                    at=self._clock.time(),
-                )
-            work = Work(trial.number, trial.genome, trial.seed, handed.bar, handed.copy)
-            self._tell(worker, work)
-
-    def _tell(self, worker: int, message: ToWorker) -> None:
-        """Have a message sent once the turn is committed."""
-        self._outbox.setdefault(worker, []).append(encode(message))
+        for handed in self._queues.fill(worker, self.tally.bar, depth=depth):
+            self._dispatch.hand(worker, handed)
 
     def _warn_once(self, text: str) -> None:
         if text and text not in self._warned:
@@ -370,7 +358,7 @@ class Master:
         self._updated = self._clock.monotonic()
         self._journal.check_in_place()
         self._observer.update(
-            self._tally.status(running=self._queues.running, workers=len(self._queues))
+            self.tally.status(running=self._queues.running, workers=len(self._queues))
         )
 
     def _dismiss(self, worker: int, *, now: bool = True) -> None:
@@ -392,9 +380,11 @@ class Master:
         asked_before = request.count
         while len(self._queues) and self._clock.monotonic() < deadline:
             self._take_in(_TURN_S)
-            self._journal.commit(self._proposer.random_state)
+            self._journal.commit(self._program.random_state)
             if request.count > asked_before:
                 break
         for worker in self._queues.workers:
             self._transport.kill(worker)
+        if self._program.done:
+            self._ledger.close()
         self._folders.tidy(end=True)

@@ -1,6 +1,7 @@
 """What travels between master and workers: typed, small, and never a pickle.
 
-Master to worker: one `Setup`, then `Work` as it is handed out, `Stop` at the end.
+Master to worker: one `Setup`, then `Work` as it is handed out, and before the first that
+names it each `Model`; `Stop` at the end.
 Worker to master: `Report`, with everything that happened since the last one; the first
 begins with `Ready`, the last one ends in `Left`, and an empty one is a heartbeat.
 """
@@ -12,6 +13,7 @@ import msgspec
 from ribosome.backends.base import Ending
 from ribosome.runner.bounds import Amount, Number, Share, Size
 from ribosome.runner.gpus import Gpu
+from ribosome.search.svm import Svm
 
 
 class Setup(msgspec.Struct, frozen=True, tag="setup"):
@@ -25,6 +27,17 @@ class Setup(msgspec.Struct, frozen=True, tag="setup"):
     heartbeat_s: float = 0.0  # a worker silent for longer is taken for lost; 0: none is
 
 
+class Model(msgspec.Struct, frozen=True, tag="model"):
+    """What `Work` of its number draws hyperparameters by: at random, or as ``svm`` predicts.
+
+    ``template`` is the genome, a text, whose hyperparameters they are.
+    """
+
+    number: int
+    template: str
+    svm: Svm | None = None
+
+
 class Work(msgspec.Struct, frozen=True, tag="work"):
     """One genome to evaluate. ``seed`` starts the trainer's random numbers.
 
@@ -33,6 +46,9 @@ class Work(msgspec.Struct, frozen=True, tag="work"):
 
     ``copy`` counts how often the trial was handed out before. Whoever had it then may still
     be at it, so that every copy has a folder of its own.
+
+    A ``model``, if it is not 0, says that the genome is one of hyperparameters, which the
+    worker draws if it is empty. ``template`` is the worker's own word to its evaluator.
     """
 
     trial: int
@@ -40,6 +56,8 @@ class Work(msgspec.Struct, frozen=True, tag="work"):
     seed: int
     keep_above: float = -1.0
     copy: int = 0
+    model: int = 0
+    template: str = ""
 
     @property
     def folder_name(self) -> str:
@@ -93,7 +111,8 @@ class Result(msgspec.Struct, frozen=True, tag="result"):
 
     ``fitness`` is the validation accuracy and stands only where ``ending`` is ok.
     ``seconds`` is the wall time of the trial; ``flops_per_batch`` counts a multiply-add as
-    two, forward and backward; ``message`` is what to show of a failure.
+    two, forward and backward; ``message`` is what to show of a failure. ``genome`` is what
+    the worker has drawn for the trial; empty if it was given that, or could not.
     """
 
     trial: Number
@@ -107,6 +126,7 @@ class Result(msgspec.Struct, frozen=True, tag="result"):
     started_at: Amount = 0.0
     finished_at: Amount = 0.0
     message: str = ""
+    genome: bytes = b""
 
 
 class GivenBack(msgspec.Struct, frozen=True, tag="given-back"):
@@ -139,7 +159,7 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     events: tuple[Ready | Started | Result | GivenBack | Left, ...] = ()
 
 
-ToWorker = Setup | Work | Forget | Stop
+ToWorker = Setup | Model | Work | Forget | Stop
 encode = msgspec.msgpack.Encoder().encode
 decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode
 decode_report = msgspec.msgpack.Decoder(Report).decode
@@ -190,6 +210,7 @@ def sanitised(result: Result) -> Result:
         started_at=result.started_at,
         finished_at=result.finished_at,
         message=message.encode("utf-8", "replace").decode(),
+        genome=result.genome,
     )
 
 

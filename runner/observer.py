@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from ribosome.genome.errors import RunError
+from ribosome.runner.confirmed import Confirmed
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best trial so far: its number, fitness and genome (text form)."""
+    """The best trial so far: its number, fitness and genome (text form).
+
+    ``confirmed`` is what its repeats say, where they have made it the winner.
+    """
 
     trial: int
     fitness: float
     genome: str
+    confirmed: Confirmed | None = None
 
 
 @dataclass(frozen=True, slots=True)

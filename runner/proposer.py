@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,9 @@ from ribosome.search.strategy import Proposal, Strategy
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+SEARCH = "search"
+"""The phase of the trials that a strategy proposes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Codec:
@@ -27,7 +29,12 @@ class Codec:
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A numbered proposal; ``seed`` starts its trainer's random numbers."""
+    """A numbered proposal; ``seed`` starts its trainer's random numbers.
+
+    ``model`` is 0 for a genome of the run's space. Else the genome is of the tuning space of
+    the model of that number (`ribosome.runner.tuning`): empty, as is ``text``, until a worker
+    has drawn it.
+    """
 
     number: int
     genome: bytes
@@ -35,13 +42,23 @@ class Candidate(msgspec.Struct, frozen=True):
     generation: int
     parents: tuple[int, ...]
     seed: int
+    phase: str = SEARCH
+    model: int = 0
+
+    @property
+    def name(self) -> str:
+        """The genome's text; while that is not known, something that no other trial has."""
+        return self.text or f"trial {self.number}"
 
 
 class Proposer:
-    """Asks a strategy for at most ``total`` trials, and tells it what became of them.
+    """The first stage of a run (`ribosome.runner.program.Stage`): the search.
 
-    ``seed`` is the run's; ``rng`` is what the strategy draws from.
+    Asks a strategy for at most ``total`` trials, and tells it what became of them. ``seed``
+    is the run's; ``rng`` is what the strategy draws from.
     """
+
+    phase = SEARCH
 
     def __init__(
         self,
@@ -56,47 +73,56 @@ class Proposer:
         self._codec = codec
         self._rng = rng
         self._seed = seed
-        self._total = total
-        self._asked = 0
+        self.total = total
+        """The number of trials that it proposes in all."""
+        self._asked = self._told = 0
 
     @property
     def left(self) -> int:
         """The number of trials that were not proposed yet."""
-        return max(0, self._total - self._asked)
+        return max(0, self.total - self._asked)
 
-    def ask(self) -> Candidate:
-        """The next trial; to be called only while some are left."""
-        number = self._asked + 1
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more is proposed."""
+        return self._asked >= self.total
+
+    @property
+    def done(self) -> bool:
+        """Whether as many trials have ended as were wanted."""
+        return self._told >= self.total
+
+    def ask(self, number: int) -> Candidate:
+        """The next trial, of that number; to be called only while some are left."""
         proposal = self._strategy.ask(number)
-        self._asked = number
+        self._asked += 1
         return self._trial(number, proposal)
 
-    def tell(self, trial: int, fitness: float | None) -> None:
-        """Tell the strategy a fitness, None for a failure."""
-        self._strategy.tell(trial, fitness)
+    def tell(self, trial: Candidate, fitness: float | None) -> None:
+        """Tell the strategy the fitness of a trial of its own, None for a failure."""
+        if trial.phase == SEARCH:
+            self._told += 1
+            self._strategy.tell(trial.number, fitness)
+
+    def restores(self, record: Record) -> bool:
+        """Whether a trial of the journal is of this stage."""
+        return record.phase == SEARCH
+
+    def restore(self, record: Record) -> Candidate:
+        """Take a trial of the journal as asked, without drawing a random number."""
+        genes = self._codec.from_text(record.genome)
+        proposal = Proposal(genes, record.generation, record.parents)
+        self._strategy.restore(record.trial, proposal)
+        self._asked += 1
+        return self._trial(record.trial, proposal)
 
     def random_state(self) -> str:
         """The state of the strategy's random numbers, as JSON."""
         return json.dumps(self._rng.bit_generator.state)
 
-    def replay(
-        self, steps: Iterable[tuple[str, Record]], random_state: str | None
-    ) -> deque[Candidate]:
-        """Repeat a run's asks and tells; returns the trials that have no result yet."""
-        unfinished: dict[int, Candidate] = {}
-        for what, record in steps:
-            if what == "told":
-                self._strategy.tell(record.trial, record.fitness)
-                del unfinished[record.trial]
-                continue
-            genes = self._codec.from_text(record.genome)
-            proposal = Proposal(genes, record.generation, record.parents)
-            self._strategy.restore(record.trial, proposal)
-            self._asked = record.trial
-            unfinished[record.trial] = self._trial(record.trial, proposal)
-        if random_state is not None:
-            self._rng.bit_generator.state = json.loads(random_state)
-        return deque(unfinished.values())
+    def set_random_state(self, state: str) -> None:
+        """Have the strategy draw as after that state, from `random_state`."""
+        self._rng.bit_generator.state = json.loads(state)
 
     def _trial(self, number: int, proposal: Proposal) -> Candidate:
         genome = self._codec.pack(proposal.genes)

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ribosome.runner.proposer import Candidate, Proposer
+from ribosome.runner.confirm import CONFIRM
+from ribosome.runner.program import Program
+from ribosome.runner.proposer import Candidate
 
 _TRIES = 2
 """A trial that takes so many workers along, or is given back and charged so often, is not
@@ -15,9 +17,9 @@ handed out again."""
 class Handed(msgspec.Struct, frozen=True):
     """A trial for a worker.
 
-    ``new`` says that the strategy has just proposed it; ``bar`` is the best fitness at
-    that moment, above which the worker keeps the trial's folder. ``copy`` counts how often
-    the trial had been handed out before.
+    ``new`` says that it has just been proposed; ``bar`` is the best fitness at that moment,
+    above which the worker keeps the trial's folder, -1 for a repeat. ``copy`` counts how
+    often the trial had been handed out before.
     """
 
     trial: Candidate
@@ -27,7 +29,7 @@ class Handed(msgspec.Struct, frozen=True):
 
 
 class Queues:
-    """Hands out the backlog first, then what the strategy proposes.
+    """Hands out the backlog first, then what the program proposes.
 
     Close to the end no worker is given more than its share of what is left, and none is
     queued behind a running one: another worker may be free sooner.
@@ -36,8 +38,8 @@ class Queues:
     well, and the first answer counts.
     """
 
-    def __init__(self, proposer: Proposer, backlog: deque[Candidate]) -> None:
-        self._proposer = proposer
+    def __init__(self, program: Program, backlog: deque[Candidate]) -> None:
+        self._program = program
         self._backlog = backlog
         self._queues: dict[int, deque[Handed]] = {}
         self._busy = 0
@@ -58,6 +60,11 @@ class Queues:
     def running(self) -> int:
         """The number of workers that have a trial."""
         return self._busy
+
+    @property
+    def idle(self) -> bool:
+        """Whether any worker that is ready has no trial."""
+        return len(self._ready) > self._busy
 
     @property
     def ready(self) -> bool:
@@ -94,6 +101,12 @@ class Queues:
                 return handed
         return None
 
+    def claimed(self, worker: int, number: int) -> Candidate | None:
+        """A trial that the worker has, or had when it fell silent; None for another."""
+        handed = self.find(worker, number)
+        handed = handed or self._astray.get(worker, {}).get(number)
+        return handed.trial if handed else None
+
     def fill(self, worker: int, bar: float, *, depth: int) -> Iterator[Handed]:
         """Trials for a worker until it has ``depth``, or until there are no more.
 
@@ -102,13 +115,14 @@ class Queues:
         if worker not in self._ready:
             return
         queue = self._queues[worker]
-        while left := len(self._backlog) + self._proposer.left:
+        while left := len(self._backlog) + self._program.left:
             if len(queue) >= min(depth, 1 + left // len(self._queues)):
                 return
             new = not self._backlog
-            trial = self._proposer.ask() if new else self._backlog.popleft()
+            trial = self._program.ask() if new else self._backlog.popleft()
             copy = 0 if new else self._copies.get(trial.number, 0)
-            queue.append(Handed(trial, new, bar, copy))
+            keep_above = -1.0 if trial.phase == CONFIRM else bar
+            queue.append(Handed(trial, new, keep_above, copy))
             self._busy += len(queue) == 1
             yield queue[-1]
 

@@ -8,7 +8,7 @@ written is put right in a copy, never in the run folder, which may be read-only.
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,12 +18,14 @@ import msgspec
 
 from ribosome.genome.errors import RunError
 from ribosome.genome.harmless import harmless
-from ribosome.runner.bounds import Amount, Number, Word
+from ribosome.runner.bounds import Amount, GenomeText, Number, Word
 from ribosome.runner.config import Config
+from ribosome.runner.confirmed import Confirmations
 from ribosome.runner.foreign import checked
 from ribosome.runner.schema import (
     FILE,
     PATIENCE_S,
+    VERSION,
     config_of,
     connect,
     damaged,
@@ -41,18 +43,19 @@ _BESIDE = ("", "-wal", "-journal")
 
 _COPIES = 5
 
-_decode_parents = msgspec.json.Decoder(tuple[int, ...]).decode
+decode_parents = msgspec.json.Decoder(tuple[int, ...]).decode
 
 
 class Record(msgspec.Struct, frozen=True):
     """One trial as the journal has it; ``ending`` is None until it has ended.
 
     Times are seconds since the epoch, ``parents`` are trial numbers, ``generation`` is 0
-    for a random draw, ``worker`` counts from 1, and a missing value is None.
+    for a random draw, ``worker`` counts from 1, and a missing value is None. ``model`` is
+    what a trial of the tuning phase draws by; its genome is empty until that is known.
     """
 
     trial: Number
-    genome: Word
+    genome: GenomeText
     phase: Word
     ending: Word | None
     fitness: Amount | None
@@ -68,6 +71,7 @@ class Record(msgspec.Struct, frozen=True):
     started_at: Amount | None
     finished_at: Amount | None
     message: str | None
+    model: Number | None = None
 
 
 class WorkerRecord(msgspec.Struct, frozen=True):
@@ -106,10 +110,10 @@ def iter_trials(folder: str | Path) -> Iterator[Record]:
     Raises RunError if there is no run, one of a newer version, or a damaged one.
     """
     path = Path(folder) / FILE
-    with _opened(folder) as (database, _):
+    with _opened(folder) as (database, meta):
         where = "true"
         while True:
-            query = _select("trial", where=where, limit=BLOCK)
+            query = _select("trial", meta, where=where, limit=BLOCK)
             try:
                 with _moment(database):
                     rows = database.execute(query).fetchall()
@@ -125,12 +129,33 @@ def iter_trials(folder: str | Path) -> Iterator[Record]:
 def read_best(folder: str | Path, top: int) -> list[Record]:
     """The ``top`` fittest trials, the fittest first; of equals, which ended first.
 
-    SQLite picks them: among a million in a second. Raises as `iter_trials`.
+    Those that repeat one of them are left out. SQLite picks them: among a million in a
+    second. Raises as `iter_trials`.
     """
     order = "fitness DESC, coalesce(finished_at, 0.0), trial"
-    query = _select("fitness", where="fitness IS NOT NULL", order=order, limit=top)
-    path = Path(folder) / FILE
-    return [_record(row, path) for row in _rows(folder, query)]
+    where = "fitness IS NOT NULL AND phase != 'confirm'"
+    return _select_trials(folder, "fitness", where=where, order=order, limit=top)
+
+
+def read_confirmations(folder: str | Path) -> Confirmations:
+    """What the repeats of a run's best networks say. Raises as `iter_trials`."""
+    confirmations = Confirmations(read_config(folder).search.confirm_repeats)
+    repeats = [
+        record
+        for record in _select_trials(folder, "trial", where="phase = 'confirm'")
+        if record.parents
+    ]
+    numbers = ", ".join({str(record.parents[0]) for record in repeats})
+    firsts = {
+        record.trial: record
+        for record in _select_trials(folder, "trial", where=f"trial IN ({numbers})")
+    }
+    for record in repeats:
+        first = firsts.get(record.parents[0])
+        if first and first.fitness is not None and record.ending is not None:
+            confirmations.enter(first.trial, first.fitness, first.genome)
+            confirmations.add(first.trial, record.trial, record.fitness)
+    return confirmations
 
 
 def count_endings(folder: str | Path) -> dict[str | None, int]:
@@ -142,6 +167,13 @@ def count_endings(folder: str | Path) -> dict[str | None, int]:
     if not all(word is None or isinstance(word, str) for word, _ in rows):
         raise damaged(Path(folder) / FILE, "an ending is no word")
     return {word and harmless(word): count for word, count in rows}
+
+
+def count_searched(folder: str | Path) -> int:
+    """How many trials of the search have ended. Raises as `iter_trials`."""
+    query = "SELECT count(*) FROM trials WHERE phase = 'search' AND ending IS NOT NULL"
+    ((count,),) = _rows(folder, query)
+    return int(count)
 
 
 def read_workers(folder: str | Path) -> list[WorkerRecord]:
@@ -165,6 +197,21 @@ def read_workers(folder: str | Path) -> list[WorkerRecord]:
             raise damaged(Path(folder) / FILE, error) from None
 
 
+def _select_trials(
+    folder: str | Path, column: str, *, where: str, order: str = "", limit: int = -1
+) -> list[Record]:
+    """The trials that a condition is true of."""
+    path = Path(folder) / FILE
+    with _opened(folder) as (database, meta):
+        query = _select(column, meta, where=where, order=order, limit=limit)
+        try:
+            with _moment(database):
+                rows = database.execute(query).fetchall()
+        except sqlite3.Error as error:
+            raise damaged(path, error) from None
+    return [_record(row, path) for row in rows]
+
+
 def _rows(folder: str | Path, query: str) -> list[tuple[Any, ...]]:
     with _opened(folder) as (database, _):
         try:
@@ -181,7 +228,7 @@ def ordered(
 
     Raises RunError for anything in the file that is no trial of ours.
     """
-    query = _select(column, where=f"{column} IS NOT NULL")
+    query = _select(column, {"schema": str(VERSION)}, where=f"{column} IS NOT NULL")
     try:
         for row in database.execute(query):
             if not isinstance(row[0], int):
@@ -191,11 +238,21 @@ def ordered(
         raise damaged(path, error) from None
 
 
-def _select(column: str, *, where: str, order: str = "", limit: int = -1) -> str:
+def _select(
+    column: str,
+    meta: Mapping[str, str],
+    *,
+    where: str,
+    order: str = "",
+    limit: int = -1,
+) -> str:
     """A query for a column, and behind it the fields of `Record`; in that column's order, if
-    in no other."""
+    in no other. ``meta`` has the version of the file, whose trials may lack a column."""
+    names = ", ".join(Record.__struct_fields__)
+    if int(meta["schema"]) < 3:
+        names = names.replace("model", "NULL")
     return (
-        f"SELECT {column}, {', '.join(Record.__struct_fields__)} FROM trials "
+        f"SELECT {column}, {names} FROM trials "
         f"WHERE {where} ORDER BY {order or column} LIMIT {limit}"
     )
 
@@ -203,7 +260,7 @@ def _select(column: str, *, where: str, order: str = "", limit: int = -1) -> str
 def _record(row: tuple[Any, ...], path: Path) -> Record:
     values = dict(zip(Record.__struct_fields__, row[1:], strict=True))
     try:
-        values["parents"] = _decode_parents(values["parents"])
+        values["parents"] = decode_parents(values["parents"])
         return checked(values, Record)
     except (RecursionError, TypeError, msgspec.MsgspecError) as error:
         raise damaged(path, error) from None

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,14 +26,18 @@ from ribosome.runner.config import (
     encode_config,
     training_of,
 )
+from ribosome.runner.confirm import CONFIRM
 from ribosome.runner.fingerprint import data_fingerprint
 from ribosome.runner.journal import Journal
+from ribosome.runner.ledger import folders_in_want
 from ribosome.runner.local import LOG
 from ribosome.runner.lock import LOCK
 from ribosome.runner.observer import Observer
+from ribosome.runner.program import Program
 from ribosome.runner.proposer import Candidate, Codec, Proposer
 from ribosome.runner.records import Record
 from ribosome.runner.schema import FILE, config_of
+from ribosome.runner.stages import make_program, template
 from ribosome.runner.staging import is_staged
 from ribosome.runner.tally import Tally
 from ribosome.runner.trial_folders import TRIALS, TrialFolders
@@ -43,8 +47,15 @@ CONFIG = "config.toml"
 _OURS = (TRIALS, LOCK)
 """What a start that failed may have left in a folder without a journal."""
 
-_MAY_CHANGE = {("search", "evaluations"), *(("runner", key) for key in KEYS["runner"])}
+_MAY_CHANGE = {
+    *(("search", key) for key in ("evaluations", "confirm", "confirm_repeats")),
+    *(("runner", key) for key in KEYS["runner"]),
+}
 """What another session of the same run may set anew: its length and its workers."""
+
+_OF_TUNING = {("tune", key) for key in KEYS["tune"]}
+_LENGTH_OF_TUNING = {("tune", key) for key in ("evaluations", "rounds", "time_s")}
+"""The same of its tuning phase: anything, and once that has begun its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,7 @@ class Run:
 
     config: Config
     journal: Journal
-    proposer: Proposer
+    program: Program
     backlog: deque[Candidate]
     tally: Tally
 
@@ -79,6 +90,7 @@ def open_run(
     data = find_data(config.task.data)
     check_data(data)
     task = read_info(data).task(training_of(config))
+    template(config.tune.genome, space, task)
     if is_staged(data, config.runner.stage):
         # What the backend makes of the images, each node makes of its copy.
         task = replace(task, data="")
@@ -172,6 +184,7 @@ def _go_on(journal: Journal, config: Config, space: Space, folder: Path) -> None
     # A journal of the first version knows the data by their path alone.
     same_data = meta.get("data") == now["data"]
     may_change = set(_MAY_CHANGE)
+    may_change |= _LENGTH_OF_TUNING if journal.models() else _OF_TUNING
     may_change |= {("space", "name")} if same_space else set()
     may_change |= {("task", "data")} if same_data else set()
     before = msgspec.to_builtins(config_of(meta, folder / FILE))
@@ -181,8 +194,9 @@ def _go_on(journal: Journal, config: Config, space: Space, folder: Path) -> None
             if old != value and (table, key) not in may_change:
                 raise RunError(
                     f"{folder}: {table}.{key} was {old!r} when the run began and is now "
-                    f"{value!r}; set it back, or take another folder (only runner.* and "
-                    "search.evaluations may change, and where the same data lie)"
+                    f"{value!r}; set it back, or take another folder (only runner.*, "
+                    "search.evaluations, search.confirm, tune.* before it has begun and "
+                    "its length may change, and where the same data lie)"
                 )
     if not same_space:
         raise RunError(
@@ -204,41 +218,46 @@ def _replay(journal: Journal, config: Config, space: Space, folder: Path) -> Run
 
     info = read_info(find_data(config.task.data))
     task = info.task(training_of(config))
-    rng = np.random.default_rng(config.search.seed)
+    rng, search = np.random.default_rng(config.search.seed), config.search
     proposer = Proposer(
-        make_strategy(config.search, NetworkLanguage(space, task), rng),
+        make_strategy(search, NetworkLanguage(space, task), rng),
         Codec(partial(pack, space), partial(as_text, space), partial(from_text, space)),
         rng,
-        seed=config.search.seed,
-        total=config.search.evaluations,
+        seed=search.seed,
+        total=search.evaluations,
     )
-    tally = Tally(config.search.evaluations)
-    steps = _counted(journal.replay(), tally, folder, keep=config.runner.keep_trials)
-    backlog = proposer.replay(steps, journal.random_state())
+    program = make_program(config, proposer, journal, space=space, task=task)
+    tally, trials = Tally(0), folder / TRIALS
+    TrialFolders(trials).recover()
+    there = {int(path.name) for path in trials.iterdir() if path.name.isdecimal()}
+    ok: set[int] = set()
+    steps = _counted(journal.replay(), tally, there, ok)
+    backlog = program.replay(steps, journal.random_state())
+    tally.total = program.total
     tally.begin()
-    return Run(config, journal, proposer, backlog, tally)
+    if config.runner.keep_trials == "best":
+        # Those that a killed master had no time to remove.
+        for trial in ok - folders_in_want(program, tally, ended=program.done):
+            remove(trials / str(trial))
+    return Run(config, journal, program, backlog, tally)
 
 
 def _counted(
-    steps: Iterator[tuple[str, Record]], tally: Tally, folder: Path, *, keep: str
+    steps: Iterable[tuple[str, Record]], tally: Tally, there: set[int], ok: set[int]
 ) -> Iterator[tuple[str, Record]]:
     """Pass the steps on and count the results among them.
 
-    In the end the folders go that a killed master had no time to remove.
+    Of the trials that are ``there``, those that did not fail go to ``ok``.
     """
-    trials = folder / TRIALS
-    TrialFolders(trials).recover()
-    there = {int(path.name) for path in trials.iterdir() if path.name.isdecimal()}
-    passed: set[int] = set()
     for what, record in steps:
         if what == "told" and record.ending is not None:
-            tally.add(record.trial, record.ending, record.fitness, record.genome)
+            if record.phase == CONFIRM:
+                tally.count(record.ending)
+            else:
+                tally.add(record.trial, record.ending, record.fitness, record.genome)
             if record.ending == "ok" and record.trial in there:
-                passed.add(record.trial)
+                ok.add(record.trial)
         yield what, record
-    if keep == "best" and tally.best is not None:
-        for trial in passed - {tally.best.trial}:
-            remove(trials / str(trial))
 
 
 def _write(path: Path, text: str) -> None:

@@ -37,7 +37,7 @@ def search(
     observer: Observer,
     evaluator: str = "trial",
 ) -> Summary:
-    """Search until ``config.search.evaluations`` trials have ended.
+    """Search until ``config.search.evaluations`` trials have ended, and confirm the best.
 
     Started by mpiexec, jsrun or srun as several ranks, rank 0 is the master and each other
     rank a worker, for which this does not return: it exits with code 0 at the end of the
@@ -90,7 +90,7 @@ def lead(
         Master(
             transport=transport,
             journal=run.journal,
-            proposer=run.proposer,
+            program=run.program,
             backlog=run.backlog,
             tally=run.tally,
             observer=observer,

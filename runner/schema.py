@@ -13,8 +13,8 @@ from ribosome.runner.config import Config, decode_config
 from ribosome.runner.foreign import file_problem, restrain, schema_problem
 
 FILE = "journal.sqlite"
-VERSION = 2
-"""2 added the table of workers."""
+VERSION = 3
+"""2 added the table of workers, 3 that of models, and the trials' model."""
 
 WORKERS = """
     CREATE TABLE workers (
@@ -27,6 +27,17 @@ WORKERS = """
         joined_at REAL NOT NULL
     )
     """
+
+MODELS = """
+    CREATE TABLE models (
+        number INTEGER PRIMARY KEY,
+        at REAL NOT NULL,
+        template TEXT NOT NULL,
+        results INTEGER NOT NULL,
+        fitted TEXT NOT NULL
+    )
+    """
+"""``fitted`` is JSON of `ribosome.search.svm.Fitted`, or null for drawing at random."""
 
 TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -51,11 +62,19 @@ TABLES = (
         random_state TEXT,
         started_at REAL,
         finished_at REAL,
-        message TEXT
+        message TEXT,
+        model INTEGER
     )
     """,
     WORKERS,
+    MODELS,
 )
+
+CHANGES = {
+    2: (WORKERS,),
+    3: (MODELS, "ALTER TABLE trials ADD COLUMN model INTEGER"),
+}
+"""What brings a journal of the version before to a version."""
 
 
 PATIENCE_S = 30.0

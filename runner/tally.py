@@ -3,6 +3,7 @@
 from collections import Counter
 
 from ribosome.runner.clock import Clock, SystemClock
+from ribosome.runner.confirmed import Confirmed
 from ribosome.runner.observer import Best, Status, Summary
 
 
@@ -14,6 +15,9 @@ class Tally:
         self.total = total
         self.endings: Counter[str] = Counter()
         self.best: Best | None = None
+        """The best first result."""
+        self.winner: Best | None = None
+        """The best by its repeats, once all of them have ended."""
         self.evaluated = 0
         self.begin()
 
@@ -29,12 +33,20 @@ class Tally:
 
     def add(self, trial: int, ending: str, fitness: float | None, genome: str) -> bool:
         """Count one result; True if it is the best so far (the first of equals is)."""
-        self.evaluated += 1
-        self.endings[ending] += 1
+        self.count(ending)
         if fitness is None or fitness <= self.bar:
             return False
         self.best = Best(trial, fitness, genome)
         return True
+
+    def count(self, ending: str) -> None:
+        """Count a result that is no first one: a network was trained again."""
+        self.evaluated += 1
+        self.endings[ending] += 1
+
+    def crown(self, winner: Confirmed) -> None:
+        """The repeats have named a winner."""
+        self.winner = Best(winner.trial, winner.fitness, winner.genome, winner)
 
     def status(self, *, running: int, workers: int) -> Status:
         """The run as it stands."""
@@ -60,6 +72,6 @@ class Tally:
             evaluated=self.evaluated,
             session=self.evaluated - self._before,
             seconds=self._clock.monotonic() - self._began,
-            best=self.best,
+            best=self.winner or self.best,
             endings=dict(self.endings),
         )

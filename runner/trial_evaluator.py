@@ -10,7 +10,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -24,7 +24,8 @@ from ribosome.genome.cost import cost
 from ribosome.genome.decode import decode
 from ribosome.genome.errors import RibosomeError
 from ribosome.genome.space_file import load_space
-from ribosome.runner.config import Config, training_of
+from ribosome.runner.config import Config, config_of_tuning, training_of
+from ribosome.runner.drawing import space_tuned
 from ribosome.runner.environment import trainer_environment
 from ribosome.runner.evaluator import ready_here
 from ribosome.runner.leftovers import clear
@@ -78,7 +79,9 @@ class TrialEvaluator:
         data = read_info(find_data(self._config.task.data))
         self._backend = backend(self._config.backend.name)
         self._gpu = setup.gpu
-        self._limits = limits(self._config)
+        tuned = config_of_tuning(self._config)
+        self._limits, self._tuned_limits = limits(self._config), limits(tuned)
+        self._tuned_training = training_of(tuned)
         self._where = f"worker {setup.worker} on {socket.gethostname()}"
         self._environment = trainer_environment(
             os.environ,
@@ -202,8 +205,11 @@ class TrialEvaluator:
 
     def _launch(self, current: _Current) -> None:
         work = current.work
-        task = self._data.task
-        model = decode(self._space, unpack(self._space, work.genome), task)
+        space, task, allowed = self._space, self._data.task, self._limits
+        if work.template:
+            space, allowed = space_tuned(space, work.template), self._tuned_limits
+            task = replace(task, training=self._tuned_training)
+        model = decode(space, unpack(space, work.genome), task)
         price = cost(model.network)
         current.parameters = price.parameters
         current.flops_per_batch = price.training_flops * model.solver.batch_size
@@ -218,7 +224,7 @@ class TrialEvaluator:
             {**self._environment, **command.environment},
             parser=self._backend.parser(),
             says=self._backend.ending,
-            limits=self._limits,
+            limits=allowed,
         )
 
     def _command(self, folder: Path, *, seed: int) -> Command:

@@ -16,13 +16,19 @@ from contextlib import suppress
 from functools import partial
 from math import inf
 
+import msgspec
+
 from ribosome.genome.errors import RibosomeError
+from ribosome.genome.space_file import load_space
 from ribosome.runner.backoff import Backoff
+from ribosome.runner.config import decode_config
+from ribosome.runner.drawing import Draws
 from ribosome.runner.evaluator import Evaluator, Unfit
 from ribosome.runner.messages import (
     Forget,
     GivenBack,
     Left,
+    Model,
     Ready,
     Report,
     Result,
@@ -80,6 +86,8 @@ class Worker:
         self._queue: deque[Work] = deque()
         self._running: Work | None = None
         self._began = self._clock = 0.0
+        self._draws: Draws | None = None
+        self._drawn = b""
         self._stopping = False
         self._events: list[Ready | Started | Result | GivenBack | Left] = []
         self._beat_s, self._sent = inf, 0.0
@@ -149,7 +157,9 @@ class Worker:
         for data in self._endpoint.receive():
             self._backoff.reset()
             message = decode_to_worker(data)
-            if isinstance(message, Work):
+            if isinstance(message, Model):
+                self._learn(message)
+            elif isinstance(message, Work):
                 if not self._stopping:
                     self._queue.append(message)
             elif isinstance(message, Setup):
@@ -163,6 +173,13 @@ class Worker:
                     if evaluator is not None and self._running is not None:
                         evaluator.cancel()
                     self._running = None
+
+    def _learn(self, model: Model) -> None:
+        if self._draws is None:
+            assert self._setup is not None
+            config = decode_config(self._setup.config)
+            self._draws = Draws(load_space(config.space.name))
+        self._draws.learn(model)
 
     def _forget(self, trial: int, evaluator: Evaluator | None) -> None:
         """End a trial unreported, whether it runs or waits, or has ended already."""
@@ -178,9 +195,12 @@ class Worker:
             work = self._running = self._running or self._queue.popleft()
             if begin:
                 self._began, self._clock = time.time(), time.monotonic()
+                self._drawn = b""
                 self._events.append(Started(work.trial, self._began))
             try:
                 if begin:
+                    if work.model:
+                        work = self._running = self._prepared(work)
                     evaluator.start(work)
                 result = evaluator.poll()
             except (Unfit, MasterGone, _Dismissed):
@@ -192,12 +212,21 @@ class Worker:
                 return
             self._running = None
             if isinstance(result, Result):
+                result = msgspec.structs.replace(result, genome=self._drawn)
                 self._events.append(sanitised(result))
                 continue
             self._events.append(result)
             if not result.charged:
                 # It may read its data elsewhere now, and has that to say.
                 self._events.append(evaluator.ready())
+
+    def _prepared(self, work: Work) -> Work:
+        """Work of a model with its genome, drawn if it has none."""
+        assert self._draws is not None, "no model was sent"
+        prepared = self._draws.prepared(work)
+        if not work.genome:
+            self._drawn = prepared.genome
+        return prepared
 
     def _crash(self, work: Work, error: Exception) -> Result:
         return Result(

@@ -1,4 +1,4 @@
-"""What was proposed before, and genes at random that were not.
+"""What was proposed before or may not be proposed, and genes at random that are neither.
 
 Evaluating a network twice is the dearest mistake that a search can make, so strategies
 ask here first. A hash of 64 bits per genome is kept, not its genes: millions fit. Two
@@ -6,11 +6,13 @@ genomes that share one (1 chance in 10^6 after five million) cost one proposal, 
 The hash of a tuple of integers is the same in every process.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
+from ribosome.genome.errors import ConfigError
 from ribosome.genome.space import Genes, Group
 from ribosome.search.strategy import Language
 from ribosome.search.variation import draw
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 DRAWS = 64
-"""Random draws before the space is taken to be nearly used up."""
+"""Random draws of known genes before the space is taken to be nearly used up."""
+
+REJECTED = 10_000
+"""Random draws that the language does not admit before it is taken to admit none."""
 
 WALKED = 4096
 """The largest space that is then walked from end to end; a larger one repeats."""
@@ -32,6 +37,9 @@ class Novelty:
         self._language = language
         self._groups = language.groups
         self._seen: set[int] = set()
+        self._suggested: deque[Genes] = deque()
+        self.rejected = 0
+        """How many genes were new, and not admitted by the language."""
         small = prod(group.size for group in self._groups) <= WALKED
         self._walk: Iterator[Genes] = every(self._groups) if small else iter(())
 
@@ -43,18 +51,46 @@ class Novelty:
         """Remember canonical genes as proposed."""
         self._seen.add(hash(genes))
 
+    def admits(self, genes: Genes) -> bool:
+        """Whether the language admits these canonical genes; counts those that it does not."""
+        if self._language.admits(genes):
+            return True
+        self.rejected += 1
+        return False
+
+    def suggest(self, genes: Genes) -> None:
+        """Have canonical genes drawn before any at random, in this order."""
+        self._suggested.append(genes)
+
     def draw(self, rng: "Generator") -> Genes:
-        """Canonical genes at random, new ones unless the space is used up."""
-        for _ in range(DRAWS):
-            genes = self._language.canonical(draw(self._groups, rng))
-            if genes not in self:
+        """Canonical genes that were suggested, else at random.
+
+        New ones unless the space is used up. Raises ConfigError if the language admits none.
+        """
+        while self._suggested:
+            genes = self._suggested.popleft()
+            if genes not in self and self.admits(genes):
                 return genes
+        known = rejected = 0
+        while known < DRAWS and rejected < REJECTED:
+            genes = self._language.canonical(draw(self._groups, rng))
+            if genes in self:
+                known += 1
+            elif self.admits(genes):
+                return genes
+            else:
+                rejected += 1
         # What the walk has passed stays seen, so it never needs to start again, and a
         # strategy that is restored finds the same genes by starting at the beginning.
         for candidate in self._walk:
             canonical = self._language.canonical(candidate)
-            if canonical not in self:
+            if canonical not in self and self.admits(canonical):
                 return canonical
+        if rejected == REJECTED:
+            raise ConfigError(
+                f"[limits] none of {REJECTED} random networks is within the limits; "
+                "loosen them, or take a space of smaller networks"
+            )
         return genes
 
 

@@ -12,12 +12,13 @@ from ribosome.genome.space import Genes
 
 
 class Member(NamedTuple):
-    """A trial that succeeded."""
+    """A trial that succeeded; ``goals`` are what else counts, all to be great."""
 
     fitness: float
     trial: int
     generation: int
     genes: Genes
+    goals: tuple[float, ...] = ()
 
 
 class Population(Protocol):

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ribosome.genome.space import Genes
 from ribosome.search.novelty import Novelty
 from ribosome.search.strategy import Language, Proposal
 
@@ -22,7 +23,22 @@ class RandomSearch:
         self.restore(trial, proposal)
         return proposal
 
-    def tell(self, trial: int, fitness: float | None) -> None:
+    @property
+    def rejected(self) -> int:
+        """How many genes the language did not admit."""
+        return self._novelty.rejected
+
+    def learn(self, genes: Genes, fitness: float | None) -> None:  # noqa: ARG002
+        """Remember that the genes need not be evaluated again."""
+        self._novelty.add(genes)
+
+    def suggest(self, genes: Genes) -> None:
+        """Propose the genes before any at random."""
+        self._novelty.suggest(genes)
+
+    def tell(
+        self, trial: int, fitness: float | None, goals: tuple[float, ...] = ()
+    ) -> None:
         """Take note of nothing: no result changes what is drawn next."""
 
     def restore(self, trial: int, proposal: Proposal) -> None:  # noqa: ARG002

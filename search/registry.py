@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ribosome.genome.errors import ConfigError
-from ribosome.search.evolution import Evolution
+from ribosome.search.arrivals import ARRIVALS
+from ribosome.search.evolution import Evolution, ParetoEvolution
 from ribosome.search.population import REPLACEMENTS
 from ribosome.search.random import RandomSearch
 from ribosome.search.settings import Settings
@@ -21,6 +22,7 @@ def _random(_: Settings, language: Language, rng: "Generator") -> Strategy:
 
 STRATEGIES: dict[str, Callable[[Settings, Language, "Generator"], Strategy]] = {
     "evolution": Evolution,
+    "nsga2": ParetoEvolution,
     "random": _random,
 }
 
@@ -33,6 +35,7 @@ def make_strategy(settings: Settings, language: Language, rng: "Generator") -> S
     _check_known("strategy", settings.strategy, STRATEGIES)
     _check_known("crossover_kind", settings.crossover_kind, CROSSOVERS)
     _check_known("replacement", settings.replacement, REPLACEMENTS)
+    _check_known("arrivals", settings.arrivals, ARRIVALS)
     return STRATEGIES[settings.strategy](settings, language, rng)
 
 

@@ -40,3 +40,28 @@ class Settings(Protocol):
     def replacement(self) -> str:
         """A name in `ribosome.search.population.REPLACEMENTS`."""
         ...
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the mutation rate follows success (`ribosome.search.pace`)."""
+        ...
+
+    @property
+    def arrivals(self) -> str:
+        """A name in `ribosome.search.arrivals.ARRIVALS`."""
+        ...
+
+    @property
+    def restart(self) -> int:
+        """The results without a better one after which the population begins anew; 0: never."""
+        ...
+
+    @property
+    def guided(self) -> int:
+        """The results up to which a surrogate chooses among children; 0: it never does."""
+        ...
+
+    @property
+    def brood(self) -> int:
+        """The number of children that it chooses from."""
+        ...

@@ -18,6 +18,10 @@ class Language(Protocol):
         """The one representative of all genes that mean the same."""
         ...
 
+    def admits(self, genes: Genes) -> bool:
+        """Whether canonical genes may be evaluated: False for what would cost too much."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -37,16 +41,35 @@ class Strategy(Protocol):
 
     The master numbers the trials. A strategy's whole state follows from the sequence of
     its asks and tells and from the state of its Generator, so that `restore` in place
-    of `ask` rebuilds it from a journal.
+    of `ask` rebuilds it from a journal. What it is told before its first trial, by `learn`
+    and `suggest`, must be told again then.
     """
+
+    @property
+    def rejected(self) -> int:
+        """How many genes the language did not admit, at no evaluation."""
+        ...
+
+    def learn(self, genes: Genes, fitness: float | None) -> None:
+        """Take canonical genes as evaluated before, elsewhere; None for a failure."""
+        ...
+
+    def suggest(self, genes: Genes) -> None:
+        """Have canonical genes proposed in place of genes at random, in this order."""
+        ...
 
     def ask(self, trial: int) -> Proposal:
         """Propose the genes of a trial; never genes that were proposed before, unless
         the space is used up."""
         ...
 
-    def tell(self, trial: int, fitness: float | None) -> None:
-        """Learn a trial's fitness, None for a failure. Any order, each trial once."""
+    def tell(
+        self, trial: int, fitness: float | None, goals: tuple[float, ...] = ()
+    ) -> None:
+        """Learn a trial's fitness, None for a failure. Any order, each trial once.
+
+        ``goals`` is what else counts, to be as great as can be, for who has several goals.
+        """
         ...
 
     def restore(self, trial: int, proposal: Proposal) -> None:

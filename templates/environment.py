@@ -10,9 +10,9 @@ def plain(text: str) -> str:
     """A text from outside as one harmless line: for comments, docstrings and titles.
 
     Quotes, backslashes, line breaks and control characters become spaces, so that no name
-    can end the comment or string that it stands in.
+    can end the comment or string that it stands in. A tuned genome is left as it is.
     """
-    return re.sub(r"[^\w.,:;+\-()/ ]", " ", text).strip()[:200]
+    return re.sub(r"[^\w.,:;+\-()/~ ]", " ", text).strip()[:400]
 
 
 @lru_cache(maxsize=1)

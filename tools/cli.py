@@ -24,6 +24,7 @@ COMMANDS = {
     "convert": "Convert a Caffe network and its weights to another framework.",
     "data": "List, inspect and convert data sets.",
     "search": "Search for the best network, as the file CONFIG says.",
+    "tune": "Tune the best network's hyperparameters by what an SVM has learned.",
     "results": "Print the results of a run, also while it runs.",
     "export": "Write a network of a run with its trained weights.",
     "jobscript": "Write a job script that searches as the file CONFIG says.",

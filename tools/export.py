@@ -1,8 +1,8 @@
 """Takes a network out of a run, with its trained weights, for use elsewhere.
 
-The weights of the best trial are kept in the run folder. Those of another trial are had
-by training it again with the same seed, which on the same machine's CPU gives the
-same ones.
+The weights of the best trial are kept in the run folder; where the best were confirmed,
+those of the winner's best repeat. Those of another trial are had by training it again with
+the same seed, which on the same machine's CPU gives the same ones.
 """
 
 import os
@@ -20,9 +20,14 @@ from ribosome.genome.decode import decode
 from ribosome.genome.errors import ReadError, RunError
 from ribosome.genome.network import Model
 from ribosome.genome.task import Task
-from ribosome.runner.records import Record, read_config, read_trials
+from ribosome.runner.records import (
+    Record,
+    read_config,
+    read_confirmations,
+    read_trials,
+)
 from ribosome.templates.environment import plain, template
-from ribosome.tools.options import read_genome
+from ribosome.tools.options import read_genome_of_run
 
 if TYPE_CHECKING:
     from ribosome.backends.base import Backend
@@ -70,6 +75,8 @@ def open_trial(folder: Path, trial: int | None, target: str | None) -> Run:
                 "ribosome.backends.base.Portable"
             )
     assert isinstance(wanted, Portable)
+    if trial is None and (winner := read_confirmations(folder).winner) is not None:
+        trial = winner.best
     return Run(folder, config, _choose(trials, trial, folder), trained_by, wanted)
 
 
@@ -104,14 +111,16 @@ def ported(run: Run, trained: Trained) -> bytes:
 
 
 def _model(run: Run) -> Model:
-    space, genes = read_genome(run.trial.genome, run.config.space.name)
+    space, genes = read_genome_of_run(run.trial.genome, run.config.space.name)
     return decode(space, genes, _task(run))
 
 
 def _task(run: Run) -> Task:
-    from ribosome.runner.config import training_of
+    from ribosome.runner.config import config_of_tuning, training_of
 
-    return data_info(run.config).task(training_of(run.config))
+    # Trials that were tuned, and their repeats, may have been trained otherwise.
+    config = run.config if run.trial.model is None else config_of_tuning(run.config)
+    return data_info(config).task(training_of(config))
 
 
 def train_again(run: Run, progress: Callable[[int, int], object]) -> Trained:

@@ -54,10 +54,12 @@ def resolve_task(task_file: str | None, data: str | None) -> Task:
 def read_genome(text: str, space: str | None = None) -> "tuple[Space, Genes]":
     """The genes of a genome's text, and its space: ``space`` or else the one it names.
 
+    For a tuned genome it is the tuning space of its template within that space.
     Raises GenomeError for a damaged genome, SpaceError for an unknown space.
     """
     from ribosome.genome.codec import from_text, space_named_by
     from ribosome.genome.errors import GenomeError
+    from ribosome.genome.hyperparameters import space_of
     from ribosome.genome.space_file import load_space, shipped_spaces
 
     named, _ = space_named_by(text)
@@ -66,8 +68,20 @@ def read_genome(text: str, space: str | None = None) -> "tuple[Space, Genes]":
             f"genome is of a space {named!r} that is not shipped; "
             "name its space file with --space"
         )
-    found = load_space(space or named)
+    found = space_of(load_space(space or named), text)
     return found, from_text(found, text)
+
+
+def read_genome_of_run(text: str, space: str) -> "tuple[Space, Genes]":
+    """As `read_genome`, for a genome of a run that searches in ``space``.
+
+    What a run tunes may be of a shipped space instead.
+    """
+    from ribosome.genome.codec import space_named_by
+    from ribosome.genome.space_file import load_space
+
+    named, _ = space_named_by(text)
+    return read_genome(text, space if load_space(space).name == named else None)
 
 
 def _task_of_data(data: str) -> Task:

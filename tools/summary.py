@@ -4,13 +4,15 @@ import shlex
 from pathlib import Path
 
 from ribosome.backends.data import find_data, read_info
+from ribosome.genome.space_file import load_space
 from ribosome.genome.task import Training
 from ribosome.runner.config import Config
 from ribosome.runner.filesystems import is_shared, kind
 from ribosome.runner.observer import Summary
 from ribosome.runner.records import read_workers
 from ribosome.tools import text
-from ribosome.tools.options import read_genome
+from ribosome.tools.commands.results import confirmation
+from ribosome.tools.options import read_genome_of_run
 
 _NAMED = 4
 """Nodes that are named one by one."""
@@ -29,7 +31,7 @@ def print_summary(config: Config, run: Path, summary: Summary, *, live: bool) ->
     best = summary.best
     if best is not None:
         info = read_info(find_data(config.task.data))
-        space, genes = read_genome(best.genome, config.space.name)
+        space, genes = read_genome_of_run(best.genome, config.space.name)
         seen = view(
             space, genes, info.task(Training()), backend_name=config.backend.name
         )
@@ -38,6 +40,8 @@ def print_summary(config: Config, run: Path, summary: Summary, *, live: bool) ->
             f"accuracy {best.fitness:.4f} on {info.val:,} validation images",
             style="bold",
         )
+        if best.confirmed is not None:
+            console.print(f"Trained again: {confirmation(best.confirmed)}.")
         console.print(table(seen))
     console.print(f"\n{endings(summary)}", markup=False)
     if line := staged(run) or unstaged(config):
@@ -118,7 +122,8 @@ def next_steps(config: Config, run: Path, genome: str) -> list[tuple[str, str]]:
     """Commands to copy: what they do, and the exact line."""
     backend = config.backend.name
     decode = ["ribosome", "decode", genome, "--backend", backend]
-    if config.space.name != genome.split("-")[0]:
+    named = genome.split("-")[0]
+    if config.space.name != named == load_space(config.space.name).name:
         decode += ["--space", config.space.name]
     if config.task.data != "digits":
         decode += ["--data", config.task.data]

@@ -44,24 +44,24 @@ def alleles(gene: Gene) -> str:
     """What a gene may be, and how likely each is where they are few and not even."""
     values = gene.alleles
     if len(values) == 1:
-        return f"always {_allele(values[0])}"
+        return f"always {allele(values[0])}"
     if len(set(gene.weights)) == 1:
         return listed(values)
     total = sum(gene.weights)
     shares = [weight / total for weight in gene.weights]
     if len(values) <= 12:
         return ", ".join(
-            f"{_allele(value)} {percent(share)}"
+            f"{allele(value)} {percent(share)}"
             for value, share in zip(values, shares, strict=True)
         )
     top = max(range(len(values)), key=shares.__getitem__)
-    likeliest = f"likeliest {_allele(values[top])} {percent(shares[top])}"
+    likeliest = f"likeliest {allele(values[top])} {percent(shares[top])}"
     return f"{listed(values)}; {likeliest}"
 
 
 def listed(values: Sequence[Allele]) -> str:
     """Alleles, the middle of a long list left out: 1, 2, 3, ..., 128 (128 values)."""
-    words = [_allele(value) for value in values]
+    words = [allele(value) for value in values]
     if len(words) <= 12:
         return ", ".join(words)
     return f"{', '.join(words[:4])}, ..., {words[-1]} ({len(words)} values)"
@@ -72,7 +72,8 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}%" if share >= 0.00995 else f"{100 * share:.1g}%"
 
 
-def _allele(value: Allele) -> str:
+def allele(value: Allele) -> str:
+    """An allele: a word as it is, a number as `number` writes it."""
     return value if isinstance(value, str) else number(value)
 
 

@@ -60,7 +60,7 @@ def simulate(
     path = Path(folder).absolute()
     watch = observer or Silent()
     run = open_run(config, path, resume=False, observer=watch, trains=False)
-    run = replace(run, tally=Tally(config.search.evaluations, machine.clock))
+    run = replace(run, tally=Tally(run.program.total, machine.clock))
     with closing(run.journal), closing(machine):
         before, began, cpu = _resident_bytes(), perf_counter(), process_time()
         lead(

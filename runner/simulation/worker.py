@@ -6,12 +6,17 @@ the virtual time at which it happens.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from ribosome.backends.base import Ending
+from ribosome.genome.space_file import load_space
+from ribosome.runner.config import decode_config
+from ribosome.runner.drawing import Draws
 from ribosome.runner.messages import (
     Forget,
     Left,
+    Model,
     Ready,
     Report,
     Result,
@@ -65,6 +70,8 @@ class SimulatedWorker:
     __slots__ = (
         "_beat_s",
         "_began",
+        "_drawn",
+        "_draws",
         "_ends",
         "_idle_since",
         "_outcome",
@@ -98,6 +105,7 @@ class SimulatedWorker:
         self._outcome: tuple[Ending, float | None] = ("ok", None)
         self._idle_since: float | None = None
         self._serving = self._stopping = False
+        self._drawn = b""
 
     def join(self) -> None:
         """It is there, and waits for its Setup."""
@@ -120,9 +128,12 @@ class SimulatedWorker:
                 self._site.meter.receive(at, message.trial)
             case Setup():
                 self._beat_s = message.heartbeat_s / BEATS
+                self._draws = _draws(message.config)
                 ready = at + self._site.startup_s
                 self._site.schedule(ready, self, SimulatedWorker.ready)
                 return
+            case Model():
+                self._draws.learn(message)
             case Forget(trial):
                 self._forget(at, trial)
             case Stop(now):
@@ -168,6 +179,7 @@ class SimulatedWorker:
             started_at=EPOCH + self._began,
             finished_at=EPOCH + at,
             message="" if ending == "ok" else "simulated",
+            genome=self._drawn,
         )
         self._cancel(at)
         self._go_on(at, (sanitised(result),))
@@ -222,7 +234,10 @@ class SimulatedWorker:
 
     def _start(self, at: float, work: Work) -> int:
         """Start a trial, and decide how and when it will end; its number."""
-        site = self._site
+        site, self._drawn = self._site, b""
+        if work.model and not work.genome:
+            work = self._draws.prepared(work)
+            self._drawn = work.genome
         seconds = site.seconds(work.genome)
         fitness = site.fitness(work.genome)
         self._outcome = ("ok", fitness) if fitness is not None else ("diverged", None)
@@ -244,3 +259,9 @@ class SimulatedWorker:
     def _say(self, at: float, *events: Ready | Started | Result | Left) -> None:
         self._spoke = at
         self._site.tell(at, Message(self.number, encode(Report(events))))
+
+
+@lru_cache(maxsize=4)
+def _draws(config: bytes) -> Draws:
+    """What all workers of a run draw by: they are told the same models."""
+    return Draws(load_space(decode_config(config).space.name))

@@ -15,12 +15,15 @@ import numpy as np
 from ribosome.genome.space import Case, Gene, Genes, Group
 from ribosome.runner.clock import Clock
 from ribosome.runner.config import SearchConfig
+from ribosome.runner.confirm import CONFIRM, Confirm
+from ribosome.runner.confirmed import Confirmations
 from ribosome.runner.journal import Journal
 from ribosome.runner.master import Master
 from ribosome.runner.messages import (
     Left,
     Ready,
     Report,
+    Result,
     Setup,
     Started,
     Stop,
@@ -32,7 +35,8 @@ from ribosome.runner.messages import (
 )
 from ribosome.runner.noop import NoopEvaluator
 from ribosome.runner.observer import Silent, Status
-from ribosome.runner.proposer import Codec, Proposer
+from ribosome.runner.program import Program
+from ribosome.runner.proposer import SEARCH, Codec, Proposer
 from ribosome.runner.tally import Tally
 from ribosome.runner.transport import Event, Joined, Lost, Message
 from ribosome.search.registry import make_strategy
@@ -55,6 +59,10 @@ class TinyLanguage:
     def canonical(self, genes: Genes) -> Genes:
         """The same genes."""
         return genes
+
+    def admits(self, genes: Genes) -> bool:  # noqa: ARG002
+        """Always."""
+        return True
 
 
 def tiny_codec() -> Codec:
@@ -98,6 +106,7 @@ class Workers:
         broken: dict[int, str] | None = None,
         on_send: Callable[[int, ToWorker], None] = lambda *_: None,
         on_report: Callable[[Report], Report] = lambda report: report,
+        on_result: Callable[[Work, Result], Result] = lambda _, result: result,
     ) -> None:
         self.sent: dict[int, list[ToWorker]] = {}
         self.killed: list[int] = []
@@ -108,6 +117,7 @@ class Workers:
         self._stopped: list[int] = []
         self._on_send = on_send
         self._on_report = on_report
+        self._on_result = on_result
 
     def send(self, worker: int, *messages: bytes) -> None:
         """Take messages to a worker."""
@@ -129,6 +139,7 @@ class Workers:
         while self._joining:
             worker = self._joining.popleft()
             self._queues[worker] = deque()
+            self.join(worker)
             events.append(Joined(worker))
             if worker in self._broken:
                 events.append(self._say(worker, Left(self._broken[worker])))
@@ -166,11 +177,18 @@ class Workers:
             self._queues.pop(worker)
             self._joining.append(worker)
             return Lost(worker, "killed by signal 9")
+        result = self._result(work)
+        return self._say(worker, Started(work.trial, 1.0), sanitised(result))
+
+    def _result(self, work: Work) -> Result:
         evaluator = NoopEvaluator()
         evaluator.start(work)
         result = evaluator.poll()
         assert result is not None
-        return self._say(worker, Started(work.trial, 1.0), sanitised(result))
+        return self._on_result(work, result)
+
+    def join(self, worker: int) -> None:
+        """A worker has joined, in a process of its own."""
 
     def _say(self, worker: int, *events: object) -> Message:
         report = self._on_report(Report(events))  # type: ignore[arg-type]
@@ -187,6 +205,8 @@ def tiny_master(
     heartbeat_s: float = 0.0,
     quarantine: int = 0,
     depth: int = 2,
+    confirm: int = 0,
+    repeats: int = 2,
     clock: Clock | None = None,
 ) -> tuple[Master, Journal]:
     """A master over a new or an old journal in a folder, for the tiny language."""
@@ -202,19 +222,33 @@ def tiny_master(
         seed=1,
         total=evaluations,
     )
+    confirmations = Confirmations(repeats)
+    again = Confirm(
+        proposer,
+        SEARCH,
+        confirmations,
+        count=confirm,
+        repeats=repeats,
+        seed=1,
+        known=journal.repeated(),
+    )
     tally = Tally(evaluations)
 
     def counted() -> Iterator[tuple[str, object]]:
         for what, record in journal.replay():
-            if what == "told":
+            if what == "told" and record.phase == CONFIRM:
+                tally.count(record.ending)
+            elif what == "told":
                 tally.add(record.trial, record.ending, record.fitness, record.genome)
             yield what, record
 
-    backlog = proposer.replay(counted(), journal.random_state())
+    program = Program(proposer, again, confirmations=confirmations)
+    backlog = program.replay(counted(), journal.random_state())
+    tally.total = program.total
     master = Master(
         transport=transport,
         journal=journal,
-        proposer=proposer,
+        program=program,
         backlog=backlog,
         tally=tally,
         observer=observer or Silent(),

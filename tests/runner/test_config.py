@@ -334,7 +334,8 @@ def test_search_keys_are_all_used() -> None:
     from ribosome.search.settings import Settings
 
     read = {name for name in vars(Settings) if not name.startswith("_")}
-    assert set(KEYS["search"]) - read == {"evaluations", "seed"}
+    own = {"evaluations", "seed", "confirm", "confirm_repeats"}
+    assert set(KEYS["search"]) - read == own
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda p: p.name)

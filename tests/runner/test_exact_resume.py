@@ -50,7 +50,11 @@ def random_state(folder: Path) -> str | None:
 
 
 def session(
-    folder: Path, *, kill: Callable[[int], str | None], **workers: object
+    folder: Path,
+    *,
+    kill: Callable[[int], str | None],
+    confirm: int = 0,
+    **workers: object,
 ) -> bool:
     """Run until the end, or until killed; whether it came to its end.
 
@@ -62,6 +66,7 @@ def session(
         folder,
         Workers(1, **workers),  # type: ignore[arg-type]
         evaluations=EVALUATIONS,
+        confirm=confirm,
     )
     commit, count = journal.commit, 0
 
@@ -120,6 +125,24 @@ def test_a_kill_at_any_commit_leaves_no_trace(
             assert story(folder) == expected
             assert random_state(folder) == random_state(whole[0])
     assert place > EVALUATIONS
+
+
+def test_a_kill_while_the_best_are_confirmed_leaves_no_trace(tmp_path: Path) -> None:
+    """The repeats that there are count, and those that are left come in the same order."""
+    how: dict[str, object] = {"confirm": 4, "deadly": {EVALUATIONS + 3: 2}}
+    assert session(tmp_path / "whole", kill=never, **how)  # type: ignore[arg-type]
+    expected = story(tmp_path / "whole")
+    assert len(expected) == EVALUATIONS + 8
+    place, ended = EVALUATIONS - 4, False
+    while not ended:
+        place += 1
+        for when in ("before", "after"):
+            folder = tmp_path / f"{when}-{place}"
+            ended = session(folder, kill={place: when}.get, **how)  # type: ignore[arg-type]
+            if not ended:
+                session(folder, kill=never, **how)  # type: ignore[arg-type]
+            assert story(folder) == expected
+    assert place > EVALUATIONS + 4
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -15,7 +15,14 @@ from ribosome.genome.errors import RunError
 from ribosome.runner.foreign import file_problem
 from ribosome.runner.journal import Journal
 from ribosome.runner.messages import Ready, Result
-from ribosome.runner.records import WorkerRecord, read_config, read_trials, read_workers
+from ribosome.runner.models import ModelRecord
+from ribosome.runner.records import (
+    WorkerRecord,
+    read_best,
+    read_config,
+    read_trials,
+    read_workers,
+)
 
 
 def state() -> str:
@@ -192,38 +199,48 @@ def test_every_joining_of_a_worker_is_kept(journal: Journal, tmp_path: Path) -> 
     ]
 
 
-def first_version(folder: Path) -> None:
-    """A journal as Ribosome 1 wrote it, with one proposal."""
+def older(folder: Path, version: int) -> None:
+    """A journal of version 1 or 2, with one proposal."""
     with closing(Journal(folder)) as journal:
         journal.create(config="{}")
         propose(journal, 1)
         journal.commit(state)
     with closing(sqlite3.connect(folder / "journal.sqlite")) as database:
-        database.execute("DROP TABLE workers")
-        database.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
+        database.execute("DROP TABLE models")
+        database.execute("ALTER TABLE trials DROP COLUMN model")
+        if version == 1:
+            database.execute("DROP TABLE workers")
+        database.execute(f"UPDATE meta SET value = '{version}' WHERE key = 'schema'")
         database.commit()
 
 
-def test_an_older_journal_is_read(tmp_path: Path) -> None:
-    """Reading a journal of the first version changes nothing in it."""
-    first_version(tmp_path)
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_journal_is_read(tmp_path: Path, version: int) -> None:
+    """Reading a journal of an older version changes nothing in it."""
+    older(tmp_path, version)
     before = (tmp_path / "journal.sqlite").read_bytes()
-    assert [record.trial for record in read_trials(tmp_path)] == [1]
+    assert [(r.trial, r.model) for r in read_trials(tmp_path)] == [(1, None)]
     assert read_workers(tmp_path) == []
+    assert read_best(tmp_path, 1) == []
     assert (tmp_path / "journal.sqlite").read_bytes() == before
 
 
-def test_an_older_journal_is_brought_up_to_date(tmp_path: Path) -> None:
-    """After `upgrade` a journal of the first version takes workers, and is of this one."""
-    first_version(tmp_path)
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_journal_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
+    """After `upgrade` an older journal takes workers and models, and is of this version."""
+    older(tmp_path, version)
     with closing(Journal(tmp_path)) as journal:
+        assert journal.models() == []
         journal.upgrade()
+        journal.model(ModelRecord(1, "lenet"), at=1.0)
+        journal.propose(2, "", generation=0, parents=(), at=1.0, phase="tune", model=1)
         journal.worker(1, Ready("here", 7), at=1.0)
         journal.commit(state)
     with closing(Journal(tmp_path)) as journal:
-        assert journal.meta["schema"] == "2"
+        assert journal.meta["schema"] == "3"
+        assert journal.models() == [ModelRecord(1, "lenet")]
     assert [joined.pid for joined in read_workers(tmp_path)] == [7]
-    assert [record.trial for record in read_trials(tmp_path)] == [1]
+    assert [(r.trial, r.model) for r in read_trials(tmp_path)] == [(1, None), (2, 1)]
 
 
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
@@ -309,7 +326,7 @@ def test_a_write_that_was_cut_off_is_no_damage(tmp_path: Path) -> None:
     assert read_trials(left) == []
     assert {path.name: path.read_bytes() for path in left.iterdir()} == before
     with closing(Journal(left)) as mended:
-        assert mended.meta == {"schema": "2", "config": "{}"}
+        assert mended.meta == {"schema": "3", "config": "{}"}
 
 
 def test_a_lock_that_is_gone_is_noticed(journal: Journal, tmp_path: Path) -> None:

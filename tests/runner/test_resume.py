@@ -143,6 +143,8 @@ def test_a_run_of_the_first_version_knows_its_data_by_their_path(
         database.execute("DELETE FROM meta WHERE key = 'data'")
         database.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
         database.execute("DROP TABLE workers")
+        database.execute("DROP TABLE models")
+        database.execute("ALTER TABLE trials DROP COLUMN model")
         database.commit()
     moved = copied(data, tmp_path / "moved")
     with pytest.raises(RunError, match=r"task\.data was .* is now"):

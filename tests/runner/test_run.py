@@ -72,6 +72,7 @@ def test_a_run_comes_to_its_end(run: RealRun) -> None:
         "trial": best.trial,
         "fitness": best.fitness,
         "genome": best.genome,
+        "confirmed": None,
     }
     assert run.left_behind() == []
 

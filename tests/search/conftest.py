@@ -18,7 +18,12 @@ class Choices:
     crossover: float = 0.5
     crossover_kind: str = "uniform"
     mutation: float = 0.0
+    adaptive: bool = False
     replacement: str = "age"
+    arrivals: str = "finished"
+    restart: int = 0
+    guided: int = 0
+    brood: int = 20
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,15 @@ class Product:
 
     groups: tuple[Group, ...]
     symmetric: bool = False
+    dear: Callable[[Genes], bool] = lambda _: False
 
     def canonical(self, genes: Genes) -> Genes:
         """The genes, sorted where their order means nothing."""
         return tuple(sorted(genes)) if self.symmetric else genes
+
+    def admits(self, genes: Genes) -> bool:
+        """Unless they are too dear."""
+        return not self.dear(genes)
 
 
 @pytest.fixture

@@ -47,6 +47,9 @@ def test_a_rare_rest_is_found() -> None:
         def canonical(self, genes):
             return genes
 
+        def admits(self, genes):  # noqa: ARG002
+            return True
+
     novelty, rng = Novelty(Weighted()), np.random.default_rng(1)
     drawn = set()
     for _ in range(4):

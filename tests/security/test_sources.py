@@ -61,6 +61,7 @@ NO_MPI = {
     "runner/spare.py": "a socket, of JSON",
     "runner/master.py": "the transport, of messages in msgpack",
     "runner/dismissal.py": "the transport, of messages in msgpack",
+    "runner/outbox.py": "the transport, of messages in msgpack",
     "runner/worker.py": "the endpoint, of messages in msgpack",
     "backends/pytorch/validation.py": "a tensor's gather",
 }

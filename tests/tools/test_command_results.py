@@ -18,6 +18,7 @@ FIELDS = [
     *("trial", "genome", "phase", "ending", "fitness", "loss", "batches_per_s"),
     *("flops_per_batch", "parameters", "seconds", "worker", "generation", "parents"),
     *("proposed_at", "started_at", "finished_at", "message"),
+    *("model", "confirmed_mean", "confirmed_spread", "confirmations", "winner"),
 ]
 
 

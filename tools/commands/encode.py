@@ -153,7 +153,7 @@ def _encode_genome(
     canonical = _print(target or source, model, task, is_nearest)
     if canonical == to_text(source, genes):
         click.echo("The genome is canonical already.", err=True)
-    elif target is None or target.name == named:
+    elif target is None or (target.name == named and not source.template):
         click.echo("The genome was not canonical; this one is.", err=True)
 
 

@@ -8,7 +8,9 @@ import click
 
 @click.command("export")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--trial", type=click.IntRange(min=1), help="Its number; else the best.")
+@click.option(
+    "--trial", type=click.IntRange(min=1), help="Its number; else the winner."
+)
 @click.option(
     "--backend",
     "backend_name",

@@ -4,7 +4,7 @@ import csv
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from ribosome.runner.confirmed import Confirmations, Confirmed
     from ribosome.runner.records import Record
 
 TOP = 10
+
+MORE = ("confirmed_mean", "confirmed_spread", "confirmations", "winner")
+"""The fields of a trial that do not stand in its own row of the journal."""
 
 
 @click.command("results")
@@ -38,15 +42,16 @@ def command(
     """Print the results of a run, also while it runs.
 
     Times are in seconds since the epoch in --csv and --json; a missing value is empty
-    or null.
+    or null. A network that was trained again has the mean and the standard deviation of
+    the repeats that did not fail, and the number of all.
     """
     if as_csv and as_json:
         raise click.UsageError("Give --csv or --json, not both.")
     if as_json:
-        chosen = _chosen(run, top, failures=failures)
-        click.echo(json.dumps([fields(trial) for trial in chosen], indent=1))
+        rows = _rows(run, _chosen(run, top, failures=failures))
+        click.echo(json.dumps(list(rows), indent=1))
     elif as_csv:
-        _print_csv(_chosen(run, top, failures=failures))
+        _print_csv(_rows(run, _chosen(run, top, failures=failures)))
     else:
         _print_for_people(run, top or TOP, failures=failures)
 
@@ -64,11 +69,37 @@ def counts_by_ending(counts: Mapping[str | None, int]) -> str:
     return f"{line}; {running} proposed or running" if running else line
 
 
-def fields(trial: "Record") -> dict[str, object]:
-    """All fields of a trial, by name."""
+def fields(
+    trial: "Record", confirmed: "Confirmed | None" = None, *, winner: bool = False
+) -> dict[str, object]:
+    """All fields of a trial, by name, with what its repeats say."""
     import msgspec
 
-    return dict(msgspec.structs.asdict(trial))
+    return {
+        **msgspec.structs.asdict(trial),
+        "confirmed_mean": confirmed and confirmed.mean,
+        "confirmed_spread": confirmed and confirmed.spread,
+        "confirmations": confirmed.repeats if confirmed else 0,
+        "winner": winner,
+    }
+
+
+def _rows(run: Path, trials: "Iterable[Record]") -> Iterator[dict[str, object]]:
+    from ribosome.runner.records import read_best, read_confirmations
+
+    confirmations = read_confirmations(run)
+    confirmed = {network.trial: network for network in confirmations}
+    winner = _winner(confirmations, read_best(run, 1))
+    for trial in trials:
+        number = trial.trial
+        yield fields(trial, confirmed.get(number), winner=number == winner)
+
+
+def _winner(confirmations: "Confirmations", best: "list[Record]") -> int | None:
+    """The number of the trial that the run names: by its repeats, or by its accuracy."""
+    if confirmations.winner is not None:
+        return confirmations.winner.trial
+    return best[0].trial if best else None
 
 
 def _chosen(run: Path, top: int | None, *, failures: bool) -> "Iterable[Record]":
@@ -84,7 +115,12 @@ def _chosen(run: Path, top: int | None, *, failures: bool) -> "Iterable[Record]"
 def _print_for_people(run: Path, top: int, *, failures: bool) -> None:
     from rich.console import Console
 
-    from ribosome.runner.records import count_endings, read_best, read_trials
+    from ribosome.runner.records import (
+        count_endings,
+        read_best,
+        read_confirmations,
+        read_trials,
+    )
     from ribosome.tools.failure_list import print_failures
     from ribosome.tools.summary import staged
 
@@ -92,19 +128,33 @@ def _print_for_people(run: Path, top: int, *, failures: bool) -> None:
     if failures:
         print_failures(console, run, read_trials(run), top=top)
     else:
-        _print_best(console, run, read_best(run, top))
+        _print_best(console, run, read_best(run, top), read_confirmations(run))
     console.print(counts_by_ending(count_endings(run)), markup=False)
     if line := staged(run):
         console.print(line, markup=False)
 
 
-def _print_best(console: "Console", run: Path, best: "list[Record]") -> None:
+def _print_best(
+    console: "Console",
+    run: Path,
+    best: "list[Record]",
+    confirmations: "Confirmations",
+) -> None:
     if not best:
         console.print("No network has an accuracy yet.")
         return
     console.print(_best_table(best))
+    winner, genome = confirmations.winner, best[0].genome
+    if again := list(confirmations):
+        console.print("Trained again, with other seeds:")
+        console.print(_repeats_table(again))
+    if winner is not None:
+        genome = winner.genome
+        console.print(
+            f"The winner by its repeats: {confirmation(winner)}.", soft_wrap=True
+        )
     console.print("The genome of the best:")
-    console.print(best[0].genome, soft_wrap=True, markup=False)
+    console.print(genome, soft_wrap=True, markup=False)
     everything = shlex.join(["ribosome", "results", str(run), "--json"])
     console.print(
         f"Its layers: ribosome show GENOME\nAll genomes: {everything}",
@@ -113,10 +163,49 @@ def _print_best(console: "Console", run: Path, best: "list[Record]") -> None:
     )
 
 
+def confirmation(network: "Confirmed") -> str:
+    """What the repeats of a network say, in a line without an end."""
+    line = f"trial {network.trial}, accuracy {_repeated(network)}"
+    if network.failed:
+        line += f", {network.failed} failed"
+    return f"{line}; {network.fitness:.4f} at first"
+
+
+def _repeated(network: "Confirmed") -> str:
+    """Mean, standard deviation and number of the repeats: "0.9512 ± 0.0040 (2)"."""
+    count = f"({network.repeats})"
+    if network.mean is None:
+        return f"failed {count}"
+    if network.spread is None:
+        return f"{network.mean:.4f} {count}"
+    return f"{network.mean:.4f} ± {network.spread:.4f} {count}"
+
+
+def _repeats_table(networks: "list[Confirmed]") -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("trial", "at first", "mean", "spread", "repeats", "failed"):
+        table.add_column(title, justify="right")
+    networks.sort(key=lambda each: (each.failed, -(each.mean or 0.0), each.trial))
+    for network in networks:
+        table.add_row(
+            str(network.trial),
+            f"{network.fitness:.4f}",
+            _or_dash(network.mean, "{:.4f}"),
+            _or_dash(network.spread, "{:.4f}"),
+            str(network.repeats),
+            str(network.failed),
+        )
+    return table
+
+
 def _best_table(trials: "list[Record]") -> "Table":
     from rich import box
     from rich.table import Table
 
+    phases = any(trial.phase != "search" for trial in trials)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in (
         "trial",
@@ -126,7 +215,7 @@ def _best_table(trials: "list[Record]") -> "Table":
         "FLOPs\nper batch",
         "batches\nper s",
         "seconds",
-        "gener-\nation",
+        "phase" if phases else "gener-\nation",
     ):
         table.add_column(title, justify="right")
     for trial in trials:
@@ -138,7 +227,7 @@ def _best_table(trials: "list[Record]") -> "Table":
             "-" if trial.flops_per_batch is None else text.count(trial.flops_per_batch),
             _or_dash(trial.batches_per_s, "{:,.1f}"),
             _or_dash(trial.seconds, "{:.1f}"),
-            str(trial.generation),
+            trial.phase if phases else str(trial.generation),
         )
     return table
 
@@ -147,14 +236,16 @@ def _or_dash(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
 
 
-def _print_csv(trials: "Iterable[Record]") -> None:
+def _print_csv(rows: "Iterable[dict[str, object]]") -> None:
     from ribosome.runner.records import Record
 
-    writer = csv.DictWriter(sys.stdout, Record.__struct_fields__, lineterminator="\n")
+    names = (*Record.__struct_fields__, *MORE)
+    writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
     writer.writeheader()
-    for trial in trials:
-        row = fields(trial)
-        row["parents"] = " ".join(str(parent) for parent in trial.parents)
+    for row in rows:
+        parents = row["parents"]
+        assert isinstance(parents, tuple)
+        row["parents"] = " ".join(map(str, parents))
         writer.writerow({name: _no_formula(value) for name, value in row.items()})
 
 

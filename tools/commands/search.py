@@ -84,12 +84,22 @@ def command(
         options = [arg for override in overrides for arg in ("--set", override)]
         if resume:
             options.append("--resume")
-        _launch(ranks, [str(config), "-o", str(run), *options], progress)
-    _search(ctx, settings, run, resume=resume, progress=progress)
+        launch(ranks, ["search", str(config), "-o", str(run), *options], progress)
+    title = (
+        f"Searching {settings.space.name} for {settings.task.data}: "
+        f"{settings.search.strategy}, {settings.search.evaluations} networks, "
+        f"{settings.backend.name}"
+    )
+    if settings.tune.evaluations or settings.tune.time_s:
+        title += ", then tuning"
+    carry_out(ctx, settings, run, title=title, resume=resume, progress=progress)
 
 
-def _launch(ranks: int, arguments: list[str], progress: str) -> NoReturn:
-    """Become mpiexec: signals and exit codes pass without a process in between."""
+def launch(ranks: int, arguments: list[str], progress: str) -> NoReturn:
+    """Become mpiexec: signals and exit codes pass without a process in between.
+
+    ``arguments`` are a command's name and its own, without ``progress``.
+    """
     import signal
 
     from ribosome.runner.launch import mpi_argv
@@ -99,7 +109,7 @@ def _launch(ranks: int, arguments: list[str], progress: str) -> NoReturn:
     argv = mpi_argv(
         ranks,
         [
-            *(sys.executable, "-P", "-m", "ribosome.tools.cli", "search"),
+            *(sys.executable, "-P", "-m", "ribosome.tools.cli"),
             *arguments,
             *("--progress", progress),
         ],
@@ -122,14 +132,16 @@ def _launch(ranks: int, arguments: list[str], progress: str) -> NoReturn:
     os.execvpe(argv[0], argv, environment)
 
 
-def _search(
+def carry_out(
     ctx: click.Context,
     config: "Config",
     run: Path,
     *,
+    title: str,
     resume: bool,
     progress: "Style",
 ) -> None:
+    """Be a run's master or worker to its end, and print what it has found."""
     from ribosome.genome.harmless import harmless
     from ribosome.runner.launch import launched_rank
     from ribosome.runner.observer import Interrupted
@@ -137,11 +149,6 @@ def _search(
     from ribosome.tools.progress import make_display
     from ribosome.tools.summary import print_summary
 
-    title = (
-        f"Searching {config.space.name} for {config.task.data}: "
-        f"{config.search.strategy}, {config.search.evaluations} networks, "
-        f"{config.backend.name}"
-    )
     # The ranks that work show nothing: search never returns for them.
     display = make_display("none" if launched_rank() > 0 else progress, title)
     try:

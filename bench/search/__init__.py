@@ -1,0 +1,1 @@
+"""The benchmark of the search, in simulated time: ``python -m bench.search``."""
