@@ -38,7 +38,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """A validation of the network after so many iterations."""
+    """A validation of the network after so many iterations, during training or behind it."""
 
     accuracy: float
     loss: float
@@ -47,10 +47,14 @@ class Tested:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The trainer said that, and how, the trial failed."""
+    """The trainer said that, and how, the trial failed.
+
+    ``rejected`` if it was not begun: the network cannot learn.
+    """
 
     ending: Ending
     message: str
+    rejected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

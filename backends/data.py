@@ -171,6 +171,17 @@ def open_arrays(folder: str) -> Arrays:
     return Arrays(**found)
 
 
+def shares_of_classes(folder: str) -> tuple[float, ...]:
+    """The share of each class among the validation images. Raises DataError."""
+    import numpy as np
+
+    labels = open_arrays(folder).val_labels
+    classes = read_info(folder).classes
+    if labels.min() < 0 or labels.max() >= classes:
+        raise DataError(f"{folder}: a label is outside 0 to {classes - 1}; {_REMAKE}")
+    return tuple((np.bincount(labels, minlength=classes) / len(labels)).tolist())
+
+
 def _open(folder: Path, part: str, kind: str, shape: tuple[int, ...]) -> Any:
     import numpy as np
 

@@ -72,7 +72,11 @@ def measure(
     """Run a search that trains nothing: results per second, the master's CPU and memory."""
     settings = {
         "space": {"name": options.space},
-        "search": {"strategy": options.strategy, "evaluations": options.results},
+        "search": {
+            "strategy": options.strategy,
+            "evaluations": options.results,
+            "guided": 0,
+        },
         "runner": {
             "workers": max(1, workers),
             "gpus": "none",

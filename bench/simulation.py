@@ -40,7 +40,7 @@ def config_of(evaluations: int, *, space: str = "menndl", workers: int = 2) -> C
     """Evolution with its default settings."""
     settings = {
         "space": {"name": space},
-        "search": {"evaluations": evaluations},
+        "search": {"evaluations": evaluations, "guided": 0},
         "runner": {"workers": workers, "gpus": "none"},
     }
     return msgspec.convert(settings, Config)

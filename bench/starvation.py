@@ -78,7 +78,7 @@ def as_rank(folder: Path, results: int) -> None:
     run.MpiEndpoint = TimedEndpoint  # type: ignore[misc]
     settings = {
         "space": {"name": "menndl"},
-        "search": {"evaluations": results},
+        "search": {"evaluations": results, "guided": 0},
         "runner": {"gpus": "none"},
     }
     config = msgspec.convert(settings, Config)

@@ -13,6 +13,10 @@ class Training:
     trainer's CPU threads. ``display`` is the number of iterations between log lines.
     ``precision`` "half" is mixed with arithmetic in half precision as well, which NVIDIA's
     Caffe can do. ``data_layer`` is the form in which Caffe reads the images.
+
+    ``checks`` is the number of validations during training, which change nothing in it.
+    ``check_first`` has PyTorch's trainer try, before the first iteration, whether the
+    network can learn at all.
     """
 
     max_iterations: int = 300
@@ -22,6 +26,17 @@ class Training:
     precision: str = "auto"  # single, mixed, half
     threads: int = 1
     data_layer: str = "lmdb"  # hdf5
+    checks: int = 0
+    check_first: bool = False
+
+    @property
+    def check_every(self) -> int:
+        """The iterations from one check to the next; 0 for no checks.
+
+        They are spaced evenly over ``max_iterations``, so that there are none where time
+        alone ends training; where it does so early, there are fewer.
+        """
+        return -(-self.max_iterations // (self.checks + 1)) if self.checks else 0
 
 
 @dataclass(frozen=True, slots=True)

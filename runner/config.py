@@ -13,6 +13,7 @@ from ribosome.genome.errors import ConfigError
 from ribosome.genome.task import Training
 from ribosome.genome.toml import parse_toml, read_toml
 from ribosome.runner.bounds import Share
+from ribosome.runner.goals import GOALS
 from ribosome.runner.wording import plainly
 from ribosome.search.arrivals import ARRIVALS
 from ribosome.search.population import REPLACEMENTS
@@ -24,7 +25,9 @@ Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 CountOrNone = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 AtLeastTwo = Annotated[int, Meta(ge=2, le=2**31 - 1)]
+Limit = Annotated[float, Meta(ge=0, le=1e300)]
 Quantile = Annotated[float, Meta(ge=0.01, le=0.99)]
+Draws = Annotated[int, Meta(ge=1, le=10_000)]
 Text = Annotated[str, Meta(min_length=1)]
 Workers = Annotated[int, Meta(ge=1, le=1024)] | str
 
@@ -72,11 +75,25 @@ class SearchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replacement: str = "age"  # or "fitness"; the defaults: docs/benchmarks.md
     arrivals: str = "finished"  # or "asked": a result waits for those asked before it
     restart: CountOrNone = 0  # results without a better one that end a population
-    guided: CountOrNone = 0  # results up to which a surrogate chooses children; 0: none
+    guided: CountOrNone = (
+        1000  # results up to which a surrogate chooses children; 0: none
+    )
     brood: Count = 100  # children that it chooses among
+    goals: tuple[str, ...] = ()  # of nsga2, besides accuracy: `ribosome.runner.goals`
+    warm_start: tuple[Text, ...] = ()  # runs and genomes: `ribosome.runner.earlier`
+    warm_as: str = "population"  # or "results": such runs' trials are not repeated
     seed: Seed = 1
     confirm: CountOrNone = 0  # so many of the best are trained again; 0: none
     confirm_repeats: Count = 2  # so often each, with other seeds; their mean decides
+
+
+class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[limits]: what a network may cost; 0: anything. See `ribosome.runner.limits`."""
+
+    parameters: CountOrNone = 0
+    flops_per_sample: Limit = 0.0  # of a forward and a backward pass
+    memory_mb: Limit = 0.0  # of a batch's activations and their gradients
+    seconds: Limit = 0.0  # of a training, as estimated from those that have ended
 
 
 class TuneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,12 +101,28 @@ class TuneConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     evaluations: CountOrNone = 0  # in all, after the search; 0: none
     random: Share = 0.5  # share of them that is drawn before there is a model
-    rounds: Count = 1  # models, each of all results, evenly spaced over the rest
+    rounds: Count = 3  # models, each of all results, evenly spaced over the rest
     good: Quantile = 0.75  # of the results, above which they are good
+    among: Draws = 16  # draws that a model calls good, of which the best is trained
     time_s: Seconds = 0.0  # ends the phase, in place of evaluations; 0: it does not
     genome: Text = "best"  # whose hyperparameters: the winner's, a genome's, "lenet"
     max_iterations: CountOrNone = 0  # of a trial of it; 0: as [training] has it
     time_limit_s: Seconds = 0.0  # the same
+
+
+class StoppingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[stopping]: what ends a trial early, or before it begins; `ribosome.runner.stopping`."""
+
+    rule: str = "none"  # "median", "halving": which trials go on after a check
+    checks: CountOrNone = 0  # validations during training, evenly spaced; 0: none
+    grace: Count = 5  # results at a check before the median stops anything
+    keep: Share = 0.5  # halving: the share of all results at a check that goes on
+    constant_after: Share = (
+        0.0  # share of training with only one class predicted; 0: any
+    )
+    check: bool = (
+        False  # try a batch before training; what cannot learn is no evaluation
+    )
 
 
 class RunnerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,7 +151,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backend: BackendConfig = BackendConfig()
     training: TrainingConfig = TrainingConfig()
     search: SearchConfig = SearchConfig()
+    limits: LimitsConfig = LimitsConfig()
     tune: TuneConfig = TuneConfig()
+    stopping: StoppingConfig = StoppingConfig()
     runner: RunnerConfig = RunnerConfig()
 
 
@@ -129,12 +164,19 @@ CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
     ("search", "crossover_kind"): tuple(CROSSOVERS),
     ("search", "replacement"): tuple(REPLACEMENTS),
     ("search", "arrivals"): tuple(ARRIVALS),
+    ("search", "warm_as"): ("population", "results"),
+    ("stopping", "rule"): ("none", "median", "halving"),
     ("runner", "gpus"): ("auto", "none", "require"),
     ("runner", "keep_trials"): ("best", "all", "none"),
     ("runner", "journal"): ("auto", "wal", "rollback"),
 }
 """The keys that take one of a few words. Spaces and backends are checked by who loads
 them: both can be the user's own."""
+
+_PHRASES = {
+    "`int | str`": 'a whole number or "auto"',  # [runner] workers alone
+    "`array`": 'a list, as in ["a", "b"]',
+}
 
 SHORTEST_HEARTBEAT_S = 15.0
 """The least that runner.heartbeat_s may be, in seconds, if it is not 0. A sound worker is
@@ -170,8 +212,12 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def training_of(config: Config) -> Training:
-    """What the trainer is told: the section [training]."""
-    return Training(**msgspec.structs.asdict(config.training))
+    """What the trainer is told: the section [training], and the checks of [stopping]."""
+    return Training(
+        **msgspec.structs.asdict(config.training),
+        checks=config.stopping.checks,
+        check_first=config.stopping.check,
+    )
 
 
 def config_of_tuning(config: Config) -> Config:
@@ -252,14 +298,24 @@ def _convert(
     try:
         config = msgspec.convert(tables, Config)
     except msgspec.ValidationError as error:
-        # [runner] workers alone may be a number or a string.
-        what, place = plainly(error, {"`int | str`": 'a whole number or "auto"'})
-        table, key = place.split(".")[:2]
+        what, place = plainly(error, _PHRASES)
+        table, key = place.partition("[")[0].split(".")[:2]
         raise wrong(table, key, what) from None
     for (table, key), words in CHOICES.items():
         word = getattr(getattr(config, table), key)
         if word not in words:
             raise wrong(table, key, _nearest(word, words))
+    for goal in config.search.goals:
+        if goal not in GOALS:
+            raise wrong("search", "goals", f"{goal!r} is none: {_nearest(goal, GOALS)}")
+    if config.search.goals and config.search.strategy != "nsga2":
+        what = 'only strategy = "nsga2" has goals besides accuracy; take that, or none'
+        raise wrong("search", "goals", what)
+    if config.search.strategy == "nsga2" and not config.search.goals:
+        what = f"it needs goals besides accuracy: give goals of {', '.join(GOALS)}"
+        raise wrong("search", "strategy", what)
+    if problem := _problem_of_stopping(config):
+        raise wrong("stopping", *problem)
     workers = config.runner.workers
     if isinstance(workers, str) and workers != "auto":
         raise wrong("runner", "workers", 'take a whole number, or "auto"')
@@ -274,6 +330,22 @@ def _convert(
         hint = 'take "auto", "none", or a folder, as in "/local" or "$TMPDIR"'
         raise wrong("runner", "stage", hint)
     return config
+
+
+def _problem_of_stopping(config: Config) -> tuple[str, str] | None:
+    """A key of [stopping] that asks for what there is not, and what to do."""
+    stopping = config.stopping
+    if not stopping.checks:
+        hint = "needs checks to go by: set [stopping] checks to 1 or more"
+        if stopping.rule != "none":
+            return "rule", hint
+        if stopping.constant_after:
+            return "constant_after", hint
+    if stopping.checks >= config.training.max_iterations:
+        return "checks", "take fewer than [training] max_iterations"
+    if stopping.check and config.backend.name in ("caffe", "nvcaffe"):
+        return "check", "only the backend pytorch can try a network before training"
+    return None
 
 
 def _place_or_nearest(word: str, names: Iterable[str]) -> str:
@@ -299,5 +371,7 @@ def _to_toml(value: object) -> str:
         case str():
             # Of what TOML forbids in a string, JSON leaves only DEL unescaped.
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        case list() | tuple():
+            return f"[{', '.join(map(_to_toml, value))}]"
         case _:
             return f"({type(value).__name__})"

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from ribosome.runner.confirmed import Confirmations
+from ribosome.runner.goals import Measured
 from ribosome.runner.program import Stage
 from ribosome.runner.proposer import Candidate, trial_seed
 from ribosome.runner.records import Record
@@ -83,9 +84,12 @@ class Confirm:
         first, _ = self._first[again]
         return self._repeat(first, number)
 
-    def tell(self, trial: Candidate, fitness: float | None) -> None:
+    def tell(self, trial: Candidate, result: Measured) -> None:
         """Take a result among the best, or count a repeat's."""
+        fitness = result.fitness
         if trial.phase == self._phase:
+            if result.stopped:
+                return  # it could not be named the best: it has no weights
             if fitness is not None and (self._count or trial.number in self._known):
                 self._rank(trial, fitness)
         elif trial.phase == CONFIRM and trial.parents[0] in self._asked:

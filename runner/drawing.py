@@ -71,7 +71,13 @@ class Draws:
 
         space, model = self.space(number), self._models[number]
         rng = np.random.default_rng(seed)
-        genes, _ = draw_good(space.groups, model.svm, rng, encoding=encoding_of(space))
+        genes, _ = draw_good(
+            space.groups,
+            model.svm,
+            rng,
+            encoding=encoding_of(space),
+            among=model.among,
+        )
         return pack(space, genes)
 
     def prepared(self, work: Work) -> Work:

@@ -5,7 +5,7 @@ import socket
 from typing import Protocol
 
 from ribosome.genome.errors import RunError
-from ribosome.runner.messages import GivenBack, Ready, Result, Work
+from ribosome.runner.messages import Checked, GivenBack, Ready, Result, Work
 
 
 class Unfit(RunError):
@@ -32,10 +32,18 @@ class Evaluator(Protocol):
         """What to wait on for news of the trial; None when only time can tell."""
         ...
 
-    def poll(self) -> Result | GivenBack | None:
+    def poll(self) -> Checked | Result | GivenBack | None:
         """Take in what there is, without waiting; the result once the trial has ended.
 
+        Before it, one by one, the validations during training: there may be more at once.
         A trial that says nothing of its network is given back. Raises Unfit.
+        """
+        ...
+
+    def halt(self, why: str) -> None:
+        """Have the running trial end with the accuracy of its last check, as stopped.
+
+        Nothing happens to one that has no check, or that is ending.
         """
         ...
 

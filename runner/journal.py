@@ -30,8 +30,9 @@ import msgspec
 
 from ribosome.genome.errors import RunError
 from ribosome.runner.filesystems import is_shared
+from ribosome.runner.foreign import checked
 from ribosome.runner.lock import FolderLock
-from ribosome.runner.messages import Ready, Result
+from ribosome.runner.messages import Checked, Ready, Result
 from ribosome.runner.models import ModelRecord, decode_fitted, encode_fitted
 from ribosome.runner.records import Record, decode_parents, ordered
 from ribosome.runner.schema import (
@@ -55,8 +56,10 @@ _START = "UPDATE trials SET worker = ?, started_at = ? WHERE trial = ?"
 _FINISH = (
     "UPDATE trials SET told = ?, worker = ?, ending = ?, fitness = ?, loss = ?, "
     "batches_per_s = ?, flops_per_batch = ?, parameters = ?, seconds = ?, started_at = ?, "
-    "finished_at = ?, message = ?, genome = coalesce(?, genome) WHERE trial = ?"
+    "finished_at = ?, message = ?, genome = coalesce(?, genome), iterations = ?, "
+    "stopped = ?, rejected = ? WHERE trial = ?"
 )
+_CHECK = "REPLACE INTO checks VALUES (?, ?, ?)"
 _JOIN = "INSERT INTO workers VALUES (?, ?, ?, ?, ?, ?, ?)"
 _MODEL = "INSERT INTO models VALUES (?, ?, ?, ?, ?)"
 _NOTE = "REPLACE INTO meta VALUES (?, ?)"
@@ -112,6 +115,7 @@ class Journal:
         self._finished: list[tuple[object, ...]] = []
         self._joined: list[tuple[object, ...]] = []
         self._models: list[tuple[object, ...]] = []
+        self._checked: list[tuple[object, ...]] = []
 
     def create(self, **meta: str) -> None:
         """Make the tables and note the facts of the run, in one transaction."""
@@ -189,6 +193,10 @@ class Journal:
         fitted = encode_fitted(model.fitted).decode()
         self._models.append((model.number, at, model.template, model.results, fitted))
 
+    def check(self, check: Checked) -> None:
+        """Note a validation during training; one that is done again replaces the first."""
+        self._checked.append((check.trial, check.iteration, check.accuracy))
+
     def finish(self, result: Result, worker: int, *, genome: str | None = None) -> None:
         """Note how a trial ended, and the ``genome`` that was drawn for it."""
         self._step += 1
@@ -208,6 +216,9 @@ class Journal:
                 result.finished_at or None,
                 result.message or None,
                 genome,
+                result.iterations,
+                result.stopped,
+                result.rejected,
                 result.trial,
             )
         )
@@ -224,6 +235,7 @@ class Journal:
             self._finished,
             self._joined,
             self._models,
+            self._checked,
         )
         if not any(notes):
             return
@@ -241,6 +253,8 @@ class Journal:
                 )
             if self._finished:
                 database.executemany(_FINISH, self._finished)
+            if self._checked:
+                database.executemany(_CHECK, self._checked)
             if self._joined:
                 database.executemany(_JOIN, self._joined)
         for note in notes:
@@ -305,6 +319,22 @@ class Journal:
         for _, record in ordered(self._database, self._path, "asked"):
             if record.phase == phase:
                 yield record
+
+    def checks(self) -> Iterator[tuple[str, bool, Checked]]:
+        """The checks of every trial in order: its phase, whether it has ended, and each.
+
+        Raises RunError.
+        """
+        query = (
+            "SELECT phase, told, checks.trial, iteration, accuracy FROM checks "
+            "JOIN trials ON trials.trial = checks.trial ORDER BY checks.trial, iteration"
+        )
+        try:
+            for phase, told, *values in self._database.execute(query):
+                named = zip(Checked.__struct_fields__, values, strict=True)
+                yield str(phase), told is not None, checked(dict(named), Checked)
+        except (msgspec.MsgspecError, sqlite3.Error) as error:
+            raise damaged(self._path, error) from None
 
     def repeated(self) -> frozenset[int]:
         """The trials that others are repeats of. Raises RunError."""

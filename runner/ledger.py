@@ -1,13 +1,19 @@
 """Entering results: in the journal, the program, the tally, and the folders of trials."""
 
+import msgspec
+
+from ribosome.genome.errors import RunError
 from ribosome.runner.confirm import CONFIRM
 from ribosome.runner.journal import Journal
 from ribosome.runner.messages import Result
 from ribosome.runner.program import Program
-from ribosome.runner.proposer import Candidate
+from ribosome.runner.proposer import SEARCH, Candidate
 from ribosome.runner.queues import Handed
 from ribosome.runner.tally import Tally
 from ribosome.runner.trial_folders import TrialFolders
+
+MOST_REJECTED = 1000
+"""So many networks in a row that cannot learn are no chance: the run would not end."""
 
 
 class Ledger:
@@ -31,12 +37,19 @@ class Ledger:
         self._tally = tally
         self._folders = folders
         self._keeps_best = keep == "best"
+        self._rejected_in_a_row = 0
 
     def enter(self, worker: int, handed: Handed, result: Result) -> str:
-        """Enter a result of a worker; the genome's text, as far as it is known."""
+        """Enter a result of a worker; the genome's text, as far as it is known.
+
+        Raises RunError after `MOST_REJECTED` networks in a row that were rejected.
+        """
         trial, fitness = handed.trial, result.fitness
         if (tuning := self._program.tuning) is not None:
             trial = tuning.completed(trial, result.genome)
+        if result.rejected and trial.phase != SEARCH:
+            # The other stages ask for no other in its place.
+            result = msgspec.structs.replace(result, rejected=False)
         drawn = trial.text if trial is not handed.trial else None
         self._journal.finish(result, worker, genome=drawn)
         if trial.phase == CONFIRM:
@@ -73,17 +86,34 @@ class Ledger:
     ) -> int | None:
         """The trial whose folder is not wanted any more; None if there is none."""
         fitness, before = result.fitness, self._tally.best
-        self._program.tell(trial, fitness)
+        self._program.tell(trial, result)
+        if result.rejected:
+            self._count_rejected(result)
+            return None
+        self._rejected_in_a_row = 0
+        if result.stopped:
+            # There are no weights to show for it, and others have come further.
+            self._tally.count(result.ending)
+            return trial.number
         if self._tally.add(trial.number, result.ending, fitness, trial.text):
             return before.trial if before is not None else None
         if fitness is not None and fitness > bar:
             return trial.number
         return None
 
+    def _count_rejected(self, result: Result) -> None:
+        self._rejected_in_a_row += 1
+        if self._rejected_in_a_row >= MOST_REJECTED:
+            raise RunError(
+                f"the last {MOST_REJECTED:,} networks were all rejected before training; of "
+                f"the last one: {result.message}; look at the space and the data, or set "
+                "stopping.check = false in another run"
+            )
+
     def _enter_repeat(self, trial: Candidate, result: Result) -> int | None:
         network = trial.parents[0]
         before = self._program.confirmations.best_of(network)
-        self._program.tell(trial, result.fitness)
+        self._program.tell(trial, result)
         self._tally.count(result.ending)
         after = self._program.confirmations.best_of(network)
         return before if before != after else trial.number

@@ -14,6 +14,7 @@ import msgspec
 
 from ribosome.backends.base import Ending
 from ribosome.runner.clock import Clock, SystemClock
+from ribosome.runner.config import StoppingConfig
 from ribosome.runner.dismissal import dismiss
 from ribosome.runner.dispatch import Dispatch
 from ribosome.runner.gpus import Gpu
@@ -21,6 +22,7 @@ from ribosome.runner.heartbeats import Heartbeats
 from ribosome.runner.journal import Journal
 from ribosome.runner.ledger import Ledger
 from ribosome.runner.messages import (
+    Checked,
     Forget,
     GivenBack,
     Left,
@@ -37,6 +39,7 @@ from ribosome.runner.observer import Interrupted, Observer
 from ribosome.runner.outbox import Outbox
 from ribosome.runner.patience import Patience
 from ribosome.runner.program import Program
+from ribosome.runner.progress import Progress
 from ribosome.runner.proposer import Candidate
 from ribosome.runner.quarantine import Quarantine, barred
 from ribosome.runner.queues import Handed, Queues
@@ -74,6 +77,7 @@ class Master:
         observer: Observer,
         setup: Setup,
         keep: str = "best",
+        stopping: StoppingConfig = StoppingConfig(),  # noqa: B008 (frozen)
         quarantine: int = 0,
         depth: int = 2,
         gpus: Mapping[int, Gpu] = MappingProxyType({}),
@@ -95,6 +99,7 @@ class Master:
         self._ledger = Ledger(journal, program, tally, self._folders, keep=keep)
         self._outbox = Outbox(transport)
         self._dispatch = Dispatch(program, journal, self._outbox, self._clock)
+        self._progress = Progress(stopping, journal, self._outbox)
         self._returning: set[int] = set()
         self._silent: set[int] = set()
         self._free: list[int] = []
@@ -180,6 +185,9 @@ class Master:
             if isinstance(event, Started):
                 if self._queues.find(worker, event.trial):
                     self._journal.start(event.trial, worker, event.at)
+            elif isinstance(event, Checked):
+                if handed := self._queues.find(worker, event.trial):
+                    self._progress.hear(worker, handed.trial, event)
             elif isinstance(event, Result):
                 self._take_result(worker, event)
             elif isinstance(event, GivenBack):
@@ -218,7 +226,8 @@ class Master:
             self._drop(worker, result.trial)
             return
         genome = self._record(worker, handed, result)
-        if self._quarantine.bars(worker, result.ending, genome):
+        blamed = not result.rejected
+        if blamed and self._quarantine.bars(worker, result.ending, genome):
             self._bar(worker, result.ending, result.message)
         if worker in self._queues:
             self._hand_out(worker, depth=self._depth)
@@ -319,6 +328,7 @@ class Master:
     def _record(self, worker: int, handed: Handed, result: Result) -> str:
         if self._queues.was_copied(handed.trial.number):
             self._settle(handed)
+        self._progress.end(handed.trial.number)
         return self._ledger.enter(worker, handed, result)
 
     def _settle(self, handed: Handed) -> None:

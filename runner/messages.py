@@ -1,7 +1,7 @@
 """What travels between master and workers: typed, small, and never a pickle.
 
 Master to worker: one `Setup`, then `Work` as it is handed out, and before the first that
-names it each `Model`; `Stop` at the end.
+names it each `Model`; `Halt` for a trial that is not worth going on with; `Stop` at the end.
 Worker to master: `Report`, with everything that happened since the last one; the first
 begins with `Ready`, the last one ends in `Left`, and an empty one is a heartbeat.
 """
@@ -13,7 +13,7 @@ import msgspec
 from ribosome.backends.base import Ending
 from ribosome.runner.bounds import Amount, Number, Share, Size
 from ribosome.runner.gpus import Gpu
-from ribosome.search.svm import Svm
+from ribosome.search.svm import AMONG, Svm
 
 
 class Setup(msgspec.Struct, frozen=True, tag="setup"):
@@ -30,12 +30,14 @@ class Setup(msgspec.Struct, frozen=True, tag="setup"):
 class Model(msgspec.Struct, frozen=True, tag="model"):
     """What `Work` of its number draws hyperparameters by: at random, or as ``svm`` predicts.
 
-    ``template`` is the genome, a text, whose hyperparameters they are.
+    ``template`` is the genome, a text, whose hyperparameters they are. A worker takes the
+    best of the first ``among`` draws that the ``svm`` calls good.
     """
 
     number: int
     template: str
     svm: Svm | None = None
+    among: int = AMONG
 
 
 class Work(msgspec.Struct, frozen=True, tag="work"):
@@ -76,6 +78,13 @@ class Forget(msgspec.Struct, frozen=True, tag="forget"):
     trial: int
 
 
+class Halt(msgspec.Struct, frozen=True, tag="halt"):
+    """A trial is to be stopped: it ends with the accuracy of its last check, and ``why``."""
+
+    trial: int
+    why: str
+
+
 class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """No more work. ``now`` ends the trial that runs, and it is not reported."""
 
@@ -106,6 +115,14 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     at: Amount
 
 
+class Checked(msgspec.Struct, frozen=True, tag="checked"):
+    """A running trial was validated after so many iterations, with more of them to come."""
+
+    trial: Number
+    iteration: Number
+    accuracy: Share
+
+
 class Result(msgspec.Struct, frozen=True, tag="result"):
     """How a trial ended. No number in it is ever NaN or infinite: such a one is None.
 
@@ -113,6 +130,10 @@ class Result(msgspec.Struct, frozen=True, tag="result"):
     ``seconds`` is the wall time of the trial; ``flops_per_batch`` counts a multiply-add as
     two, forward and backward; ``message`` is what to show of a failure. ``genome`` is what
     the worker has drawn for the trial; empty if it was given that, or could not.
+
+    ``iterations`` is the number of batches that were trained, as far as the log tells it. A
+    trial that was ``stopped`` during training is ok, with the accuracy of its last check and
+    a message, and has left no weights. One that was ``rejected`` before is invalid.
     """
 
     trial: Number
@@ -127,6 +148,9 @@ class Result(msgspec.Struct, frozen=True, tag="result"):
     finished_at: Amount = 0.0
     message: str = ""
     genome: bytes = b""
+    iterations: Size | None = None
+    stopped: bool = False
+    rejected: bool = False
 
 
 class GivenBack(msgspec.Struct, frozen=True, tag="given-back"):
@@ -153,13 +177,16 @@ class Left(msgspec.Struct, frozen=True, tag="left"):
     unfit: bool = False
 
 
+FromWorker = Ready | Started | Checked | Result | GivenBack | Left
+
+
 class Report(msgspec.Struct, frozen=True, tag="report"):
     """What happened on a worker since its last report; nothing in a heartbeat."""
 
-    events: tuple[Ready | Started | Result | GivenBack | Left, ...] = ()
+    events: tuple[FromWorker, ...] = ()
 
 
-ToWorker = Setup | Model | Work | Forget | Stop
+ToWorker = Setup | Model | Work | Forget | Halt | Stop
 encode = msgspec.msgpack.Encoder().encode
 decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode
 decode_report = msgspec.msgpack.Decoder(Report).decode
@@ -169,15 +196,21 @@ def read_report(worker: int, data: bytes) -> Report:
     """The Report that a worker sent; for what no worker of ours says, that it is broken.
 
     An honest worker's results are `sanitised`: whatever has other kinds of numbers, or a
-    fitness without ok, is not.
+    fitness without ok, is not; nor does one say stopped or rejected of another ending.
     """
     try:
         report = decode_report(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         return _no_report(worker, " ".join(str(error).split()))
     for event in report.events:
-        if type(event) is Result and (event.fitness is None) == (event.ending == "ok"):
+        if type(event) is not Result:
+            continue
+        if (event.fitness is None) == (event.ending == "ok"):
             return _no_report(worker, f"a fitness of {event.fitness}, {event.ending}")
+        if event.stopped and event.ending != "ok":
+            return _no_report(worker, f"stopped, {event.ending}")
+        if event.rejected and event.ending != "invalid":
+            return _no_report(worker, f"rejected, {event.ending}")
     return report
 
 
@@ -194,6 +227,7 @@ def sanitised(result: Result) -> Result:
     stands only where the ending is ok, and an ok without one becomes diverged.
     """
     fitness, ending, message = _finite(result.fitness), result.ending, result.message
+    stopped = result.stopped and ending == "ok" and fitness is not None
     if ending != "ok":
         fitness = None
     elif fitness is None:
@@ -211,6 +245,9 @@ def sanitised(result: Result) -> Result:
         finished_at=result.finished_at,
         message=message.encode("utf-8", "replace").decode(),
         genome=result.genome,
+        iterations=_kept(result.iterations),
+        stopped=stopped,
+        rejected=result.rejected and ending == "invalid",
     )
 
 

@@ -21,11 +21,10 @@ class ModelRecord:
     fitted: Fitted | None = None
     results: int = 0
 
-    @property
-    def message(self) -> Model:
-        """What workers are told."""
+    def message(self, *, among: int) -> Model:
+        """What workers are told, to take the best of ``among`` that it calls good."""
         svm = self.fitted.svm if self.fitted else None
-        return Model(self.number, self.template, svm)
+        return Model(self.number, self.template, svm, among)
 
 
 encode_fitted = msgspec.json.Encoder().encode

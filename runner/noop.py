@@ -57,6 +57,9 @@ class NoopEvaluator:
             message="one case of 16" if fitness is None else "",
         )
 
+    def halt(self, why: str) -> None:
+        """Nothing: there are no checks."""
+
     def cancel(self) -> None:
         """Forget the trial."""
         self._work = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ribosome.genome.errors import RunError
 from ribosome.runner.confirmed import Confirmations
+from ribosome.runner.goals import Measured
 from ribosome.runner.proposer import Candidate, Proposer
 from ribosome.runner.records import Record
 
@@ -45,8 +46,8 @@ class Stage(Protocol):
         """Its next trial, of that number; to be called only while some are left."""
         ...
 
-    def tell(self, trial: Candidate, fitness: float | None) -> None:
-        """Hear how a trial of any stage has ended; None for a failure."""
+    def tell(self, trial: Candidate, result: Measured) -> None:
+        """Hear how a trial of any stage has ended."""
         ...
 
     def restores(self, record: Record) -> bool:
@@ -99,10 +100,10 @@ class Program:
         self._last += 1
         return stage.ask(self._last)
 
-    def tell(self, trial: Candidate, fitness: float | None) -> None:
-        """Say how a trial has ended; None for a failure."""
+    def tell(self, trial: Candidate, result: Measured) -> None:
+        """Say how a trial has ended."""
         for stage in self._stages:
-            stage.tell(trial, fitness)
+            stage.tell(trial, result)
 
     def random_state(self) -> str:
         """The state of the search's random numbers, as JSON; no other stage has any."""
@@ -118,7 +119,7 @@ class Program:
         unfinished: dict[int, Candidate] = {}
         for what, record in steps:
             if what == "told":
-                self.tell(unfinished.pop(record.trial), record.fitness)
+                self.tell(unfinished.pop(record.trial), record)
             else:
                 unfinished[record.trial] = self._stage_of(record).restore(record)
                 self._last = max(self._last, record.trial)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ribosome.genome.space import Genes
+from ribosome.runner.goals import Goals, Measured, no_goals
+from ribosome.runner.limits import Speed
 from ribosome.runner.records import Record
 from ribosome.search.strategy import Proposal, Strategy
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 SEARCH = "search"
 """The phase of the trials that a strategy proposes."""
+
+
+REJECTED = "rejected"
+"""Beside the state of the random numbers: how many genomes were beyond the limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,9 @@ class Proposer:
     """The first stage of a run (`ribosome.runner.program.Stage`): the search.
 
     Asks a strategy for at most ``total`` trials, and tells it what became of them. ``seed``
-    is the run's; ``rng`` is what the strategy draws from.
+    is the run's; ``rng`` is what the strategy draws from. ``goals`` gives what else counts
+    of a result; where it is None, because that was not measured, the result counts as a
+    failure. ``speed`` is told how fast the networks of all stages have trained.
     """
 
     phase = SEARCH
@@ -68,6 +76,8 @@ class Proposer:
         *,
         seed: int,
         total: int,
+        goals: Goals = no_goals,
+        speed: Speed | None = None,
     ) -> None:
         self._strategy = strategy
         self._codec = codec
@@ -75,7 +85,9 @@ class Proposer:
         self._seed = seed
         self.total = total
         """The number of trials that it proposes in all."""
-        self._asked = self._told = 0
+        self._goals = goals
+        self._speed = speed
+        self._asked = self._told = self._rejected = 0
 
     @property
     def left(self) -> int:
@@ -98,11 +110,18 @@ class Proposer:
         self._asked += 1
         return self._trial(number, proposal)
 
-    def tell(self, trial: Candidate, fitness: float | None) -> None:
-        """Tell the strategy the fitness of a trial of its own, None for a failure."""
+    def tell(self, trial: Candidate, result: Measured) -> None:
+        """Tell the strategy the result of a trial of its own; know the speed of any."""
+        if self._speed and result.flops_per_batch and result.batches_per_s:
+            self._speed.learn(result.flops_per_batch, result.batches_per_s)
         if trial.phase == SEARCH:
-            self._told += 1
-            self._strategy.tell(trial.number, fitness)
+            if result.rejected:
+                self._asked -= 1  # another is proposed in its place
+            else:
+                self._told += 1
+            goals = () if result.fitness is None else self._goals(trial.text, result)
+            fitness = None if goals is None else result.fitness
+            self._strategy.tell(trial.number, fitness, goals or ())
 
     def restores(self, record: Record) -> bool:
         """Whether a trial of the journal is of this stage."""
@@ -116,13 +135,20 @@ class Proposer:
         self._asked += 1
         return self._trial(record.trial, proposal)
 
+    @property
+    def rejected(self) -> int:
+        """How many genomes were beyond the limits, in all sessions of the run."""
+        return self._rejected + self._strategy.rejected
+
     def random_state(self) -> str:
-        """The state of the strategy's random numbers, as JSON."""
-        return json.dumps(self._rng.bit_generator.state)
+        """The state of the strategy's random numbers, as JSON, and what it has rejected."""
+        return json.dumps({**self._rng.bit_generator.state, REJECTED: self.rejected})
 
     def set_random_state(self, state: str) -> None:
         """Have the strategy draw as after that state, from `random_state`."""
-        self._rng.bit_generator.state = json.loads(state)
+        before = json.loads(state)
+        self._rejected = before.pop(REJECTED, 0) - self._strategy.rejected
+        self._rng.bit_generator.state = before
 
     def _trial(self, number: int, proposal: Proposal) -> Candidate:
         genome = self._codec.pack(proposal.genes)

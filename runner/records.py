@@ -5,11 +5,10 @@ file in between, so each row is as it stood when it was read. What a killed mast
 written is put right in a copy, never in the run folder, which may be read-only.
 """
 
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,10 +17,11 @@ import msgspec
 
 from ribosome.genome.errors import RunError
 from ribosome.genome.harmless import harmless
-from ribosome.runner.bounds import Amount, GenomeText, Number, Word
+from ribosome.runner.bounds import Amount, GenomeText, Number, Size, Word
 from ribosome.runner.config import Config
 from ribosome.runner.confirmed import Confirmations
 from ribosome.runner.foreign import checked
+from ribosome.runner.journal_copy import copy_journal
 from ribosome.runner.schema import (
     FILE,
     PATIENCE_S,
@@ -30,6 +30,7 @@ from ribosome.runner.schema import (
     connect,
     damaged,
     read_meta,
+    trials_of,
 )
 
 BLOCK = 10000
@@ -38,10 +39,13 @@ BLOCK = 10000
 _RETRY_S = 0.001
 """Between tries to get in: a writer under load leaves the file alone for moments only."""
 
-_BESIDE = ("", "-wal", "-journal")
-"""What belongs to the file, by the end of its name. The shared memory is made anew."""
 
-_COPIES = 5
+class _State(msgspec.Struct, frozen=True):
+    rejected: Size = 0
+
+
+decode_state = msgspec.json.Decoder(_State).decode
+"""What stands beside the state of the random numbers."""
 
 decode_parents = msgspec.json.Decoder(tuple[int, ...]).decode
 
@@ -52,6 +56,9 @@ class Record(msgspec.Struct, frozen=True):
     Times are seconds since the epoch, ``parents`` are trial numbers, ``generation`` is 0
     for a random draw, ``worker`` counts from 1, and a missing value is None. ``model`` is
     what a trial of the tuning phase draws by; its genome is empty until that is known.
+    ``iterations`` are the batches that were trained; one that was ``stopped`` during
+    training has the accuracy of its last check, and one that was ``rejected`` before does
+    not count as an evaluation.
     """
 
     trial: Number
@@ -72,6 +79,9 @@ class Record(msgspec.Struct, frozen=True):
     finished_at: Amount | None
     message: str | None
     model: Number | None = None
+    iterations: Size | None = None
+    stopped: bool = False
+    rejected: bool = False
 
 
 class WorkerRecord(msgspec.Struct, frozen=True):
@@ -97,6 +107,12 @@ def read_config(folder: str | Path) -> Config:
     """The config that a run began with. Raises RunError where there is none."""
     with _opened(folder) as (_, meta):
         return config_of(meta, Path(folder) / FILE)
+
+
+def read_facts(folder: str | Path) -> dict[str, str]:
+    """The facts of a run by name, as its master noted them. Raises as `iter_trials`."""
+    with _opened(folder) as (_, meta):
+        return meta
 
 
 def read_trials(folder: str | Path) -> list[Record]:
@@ -129,11 +145,11 @@ def iter_trials(folder: str | Path) -> Iterator[Record]:
 def read_best(folder: str | Path, top: int) -> list[Record]:
     """The ``top`` fittest trials, the fittest first; of equals, which ended first.
 
-    Those that repeat one of them are left out. SQLite picks them: among a million in a
-    second. Raises as `iter_trials`.
+    Those that repeat one of them, and those that were stopped during training, are left out.
+    SQLite picks them: among a million in a second. Raises as `iter_trials`.
     """
     order = "fitness DESC, coalesce(finished_at, 0.0), trial"
-    where = "fitness IS NOT NULL AND phase != 'confirm'"
+    where = "fitness IS NOT NULL AND phase != 'confirm' AND stopped IS NOT 1"
     return _select_trials(folder, "fitness", where=where, order=order, limit=top)
 
 
@@ -161,9 +177,12 @@ def read_confirmations(folder: str | Path) -> Confirmations:
 def count_endings(folder: str | Path) -> dict[str | None, int]:
     """How many trials ended how, by the word; None counts those that have not ended.
 
-    Raises as `iter_trials`.
+    Those that were rejected before training are left out. Raises as `iter_trials`.
     """
-    rows = _rows(folder, "SELECT ending, count(*) FROM trials GROUP BY ending")
+    query = (
+        "SELECT ending, count(*) FROM trials WHERE rejected IS NOT 1 GROUP BY ending"
+    )
+    rows = read_rows(folder, query)
     if not all(word is None or isinstance(word, str) for word, _ in rows):
         raise damaged(Path(folder) / FILE, "an ending is no word")
     return {word and harmless(word): count for word, count in rows}
@@ -171,9 +190,24 @@ def count_endings(folder: str | Path) -> dict[str | None, int]:
 
 def count_searched(folder: str | Path) -> int:
     """How many trials of the search have ended. Raises as `iter_trials`."""
-    query = "SELECT count(*) FROM trials WHERE phase = 'search' AND ending IS NOT NULL"
-    ((count,),) = _rows(folder, query)
+    query = (
+        "SELECT count(*) FROM trials "
+        "WHERE phase = 'search' AND ending IS NOT NULL AND rejected IS NOT 1"
+    )
+    ((count,),) = read_rows(folder, query)
     return int(count)
+
+
+def count_beyond_limits(folder: str | Path) -> int:
+    """How many genomes [limits] kept from being proposed. Raises as `iter_trials`."""
+    query = (
+        "SELECT random_state FROM trials WHERE random_state IS NOT NULL "
+        "ORDER BY asked DESC LIMIT 1"
+    )
+    try:
+        return sum(decode_state(text).rejected for (text,) in read_rows(folder, query))
+    except (RecursionError, TypeError, msgspec.MsgspecError) as error:
+        raise damaged(Path(folder) / FILE, error) from None
 
 
 def read_workers(folder: str | Path) -> list[WorkerRecord]:
@@ -212,8 +246,14 @@ def _select_trials(
     return [_record(row, path) for row in rows]
 
 
-def _rows(folder: str | Path, query: str) -> list[tuple[Any, ...]]:
-    with _opened(folder) as (database, _):
+def read_rows(folder: str | Path, query: str) -> list[tuple[Any, ...]]:
+    """What a query says that selects ``FROM trials``, in one moment of the run.
+
+    Trials of before version 3 have its columns as well, without a value. Raises as
+    `iter_trials`.
+    """
+    with _opened(folder) as (database, meta):
+        query = query.replace("FROM trials", f"FROM {trials_of(meta)}")
         try:
             with _moment(database):
                 return database.execute(query).fetchall()
@@ -249,10 +289,8 @@ def _select(
     """A query for a column, and behind it the fields of `Record`; in that column's order, if
     in no other. ``meta`` has the version of the file, whose trials may lack a column."""
     names = ", ".join(Record.__struct_fields__)
-    if int(meta["schema"]) < 3:
-        names = names.replace("model", "NULL")
     return (
-        f"SELECT {column}, {names} FROM trials "
+        f"SELECT {column}, {names} FROM {trials_of(meta)} "
         f"WHERE {where} ORDER BY {order or column} LIMIT {limit}"
     )
 
@@ -261,8 +299,10 @@ def _record(row: tuple[Any, ...], path: Path) -> Record:
     values = dict(zip(Record.__struct_fields__, row[1:], strict=True))
     try:
         values["parents"] = decode_parents(values["parents"])
+        for name in ("stopped", "rejected"):
+            values[name] = {None: False, 0: False, 1: True}[values[name]]
         return checked(values, Record)
-    except (RecursionError, TypeError, msgspec.MsgspecError) as error:
+    except (KeyError, RecursionError, TypeError, msgspec.MsgspecError) as error:
         raise damaged(path, error) from None
 
 
@@ -281,7 +321,7 @@ def _opened(
         database = stack.enter_context(closing(connect(path, "ro")))
         if _is_cut_off(database):
             copy = Path(stack.enter_context(TemporaryDirectory(prefix="ribosome-")))
-            _copy(path, copy)
+            copy_journal(path, copy)
             database = stack.enter_context(closing(connect(copy / FILE, "rw")))
         try:
             with _moment(database):
@@ -325,35 +365,3 @@ def _is_cut_off(database: sqlite3.Connection) -> bool:
             sqlite3.SQLITE_READONLY,
             sqlite3.SQLITE_CANTOPEN,
         )
-
-
-def _copy(path: Path, folder: Path) -> None:
-    """Copy a journal as it is at one moment. Raises RunError."""
-    files = [path.with_name(path.name + end) for end in _BESIDE]
-    try:
-        for _ in range(_COPIES):
-            before = [_version(file) for file in files]
-            for file in files:
-                copy = folder / file.name
-                copy.unlink(missing_ok=True)
-                with suppress(FileNotFoundError):
-                    shutil.copyfile(file, copy)
-            if [_version(file) for file in files] == before:
-                return
-    except OSError as error:
-        raise RunError(
-            f"{path}: cannot be read: copying it to {folder} failed "
-            f"({error.strerror}); make room there, or check that you may read it"
-        ) from None
-    raise RunError(
-        f"{path}: cannot be read by you while a search writes to it; try again when it "
-        "has ended, or get the right to write to its folder"
-    )
-
-
-def _version(file: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = file.stat()
-    except FileNotFoundError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns

@@ -27,9 +27,12 @@ from ribosome.runner.config import (
     training_of,
 )
 from ribosome.runner.confirm import CONFIRM
+from ribosome.runner.earlier import Earlier, earlier_of, is_genome, read_earlier
 from ribosome.runner.fingerprint import data_fingerprint
+from ribosome.runner.goals import batch_size, goals_of
 from ribosome.runner.journal import Journal
 from ribosome.runner.ledger import folders_in_want
+from ribosome.runner.limits import LimitedLanguage
 from ribosome.runner.local import LOG
 from ribosome.runner.lock import LOCK
 from ribosome.runner.observer import Observer
@@ -91,6 +94,9 @@ def open_run(
     check_data(data)
     task = read_info(data).task(training_of(config))
     template(config.tune.genome, space, task)
+    earlier = None
+    if not (folder / FILE).exists():
+        earlier = _earlier(config, space)
     if is_staged(data, config.runner.stage):
         # What the backend makes of the images, each node makes of its copy.
         task = replace(task, data="")
@@ -107,7 +113,7 @@ def open_run(
         if not journal.meta:
             if resume:
                 observer.warn(f"{folder}: nothing to resume, the run begins anew")
-            _begin(journal, config, space)
+            _begin(journal, config, space, earlier or _earlier(config, space))
         elif resume:
             _go_on(journal, config, space, folder)
         else:
@@ -153,7 +159,14 @@ def _with_absolute_paths(config: Config) -> Config:
         task = msgspec.structs.replace(task, data=find_data(task.data))
     if space.name not in shipped_spaces():
         space = msgspec.structs.replace(space, name=str(Path(space.name).absolute()))
-    return msgspec.structs.replace(config, task=task, space=space)
+    search = msgspec.structs.replace(
+        config.search,
+        warm_start=tuple(
+            text if is_genome(text) else str(Path(text).absolute())
+            for text in config.search.warm_start
+        ),
+    )
+    return msgspec.structs.replace(config, task=task, space=space, search=search)
 
 
 def _facts(config: Config, space: Space) -> dict[str, str]:
@@ -165,12 +178,21 @@ def _facts(config: Config, space: Space) -> dict[str, str]:
     }
 
 
-def _begin(journal: Journal, config: Config, space: Space) -> None:
+def _earlier(config: Config, space: Space) -> Earlier:
+    """What a run is to begin with."""
+    if not config.search.warm_start:
+        return Earlier()
+    task = read_info(find_data(config.task.data)).task(training_of(config))
+    return read_earlier(config, NetworkLanguage(space, task), _facts(config, space))
+
+
+def _begin(journal: Journal, config: Config, space: Space, earlier: Earlier) -> None:
     journal.create(
         ribosome=__version__,
         config=encode_config(config).decode(),
         created_at=str(time.time()),
         **_facts(config, space),
+        **earlier.facts(),
     )
 
 
@@ -219,12 +241,19 @@ def _replay(journal: Journal, config: Config, space: Space, folder: Path) -> Run
     info = read_info(find_data(config.task.data))
     task = info.task(training_of(config))
     rng, search = np.random.default_rng(config.search.seed), config.search
+    language = LimitedLanguage(
+        NetworkLanguage(space, task), msgspec.structs.asdict(config.limits)
+    )
+    strategy = make_strategy(search, language, rng)
+    earlier_of(journal.meta, folder / FILE).tell(strategy, partial(from_text, space))
     proposer = Proposer(
-        make_strategy(search, NetworkLanguage(space, task), rng),
+        strategy,
         Codec(partial(pack, space), partial(as_text, space), partial(from_text, space)),
         rng,
         seed=search.seed,
         total=search.evaluations,
+        goals=goals_of(search.goals, partial(batch_size, space, task)),
+        speed=language.speed,
     )
     program = make_program(config, proposer, journal, space=space, task=task)
     tally, trials = Tally(0), folder / TRIALS
@@ -251,9 +280,9 @@ def _counted(
     """
     for what, record in steps:
         if what == "told" and record.ending is not None:
-            if record.phase == CONFIRM:
+            if record.phase == CONFIRM or record.stopped:
                 tally.count(record.ending)
-            else:
+            elif not record.rejected:
                 tally.add(record.trial, record.ending, record.fitness, record.genome)
             if record.ending == "ok" and record.trial in there:
                 ok.add(record.trial)

@@ -102,6 +102,7 @@ def lead(
                 heartbeat_s=run.config.runner.heartbeat_s,
             ),
             keep=run.config.runner.keep_trials,
+            stopping=run.config.stopping,
             gpus=gpus,
             quarantine=run.config.runner.quarantine,
             depth=run.config.runner.queue,

@@ -14,7 +14,8 @@ from ribosome.runner.foreign import file_problem, restrain, schema_problem
 
 FILE = "journal.sqlite"
 VERSION = 3
-"""2 added the table of workers, 3 that of models, and the trials' model."""
+"""2 added the table of workers, 3 those of models and of checks, and of the trials their
+model, their iterations, and whether they were stopped or rejected."""
 
 WORKERS = """
     CREATE TABLE workers (
@@ -38,6 +39,19 @@ MODELS = """
     )
     """
 """``fitted`` is JSON of `ribosome.search.svm.Fitted`, or null for drawing at random."""
+
+CHECKS = """
+    CREATE TABLE checks (
+        trial INTEGER NOT NULL,
+        iteration INTEGER NOT NULL,
+        accuracy REAL NOT NULL,
+        PRIMARY KEY (trial, iteration)
+    ) WITHOUT ROWID
+    """
+"""Validations during training."""
+
+LATER = ("model", "iterations", "stopped", "rejected")
+"""The columns of trials that version 3 added."""
 
 TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -63,16 +77,24 @@ TABLES = (
         started_at REAL,
         finished_at REAL,
         message TEXT,
-        model INTEGER
+        model INTEGER,
+        iterations INTEGER,
+        stopped INTEGER,
+        rejected INTEGER
     )
     """,
     WORKERS,
     MODELS,
+    CHECKS,
 )
 
 CHANGES = {
     2: (WORKERS,),
-    3: (MODELS, "ALTER TABLE trials ADD COLUMN model INTEGER"),
+    3: (
+        MODELS,
+        CHECKS,
+        *(f"ALTER TABLE trials ADD COLUMN {name} INTEGER" for name in LATER),
+    ),
 }
 """What brings a journal of the version before to a version."""
 
@@ -156,6 +178,13 @@ def read_meta(database: sqlite3.Connection, path: Path) -> dict[str, str]:
             "update Ribosome"
         )
     return meta
+
+
+def trials_of(meta: Mapping[str, str]) -> str:
+    """What to select trials from: every column is there, without a value in an older file."""
+    if int(meta["schema"]) >= 3:
+        return "trials"
+    return f"(SELECT *, {', '.join(f'NULL AS {name}' for name in LATER)} FROM trials)"
 
 
 def config_of(meta: Mapping[str, str], path: Path) -> Config:

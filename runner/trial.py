@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ribosome.backends.base import Command, Ending, Parser
+from ribosome.backends.base import Command, Ending, Parser, Tested
 from ribosome.runner.processes import oom_kills
 from ribosome.runner.trial_log import TrialLog
 from ribosome.runner.verdict import Seen, Verdict, judge, observe
@@ -25,6 +25,7 @@ LOG = "log.txt"
 _READ_BYTES = 1 << 16
 _READS_AT_ONCE = 4
 _DRAIN_BYTES = 1 << 20  # the most that a pipe may hold
+_TESTS = 1000  # a trainer that floods its log with them is no worker's end
 _LAST_LINES = 100  # a traceback through a framework takes most of them
 
 
@@ -77,7 +78,9 @@ class Trial:
         self._seen = Seen()
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
         self._folder = folder
-        self._broken_limit = self._fault = ""
+        self._broken_limit = self._fault = self._halted = ""
+        self.tested: deque[Tested] = deque(maxlen=_TESTS)
+        """The validations that nobody has looked at yet, the latest of them."""
         self._oom_kills = oom_kills()
         self._log = TrialLog(folder / LOG)
         self._pipe: int | None
@@ -110,11 +113,25 @@ class Trial:
                 limit = self._limit_reached()
                 if limit and not self._process.ended:
                     self._broken_limit = limit
-                if self._broken_limit or self._fault or self._seen.diverged:
+                if (
+                    self._broken_limit
+                    or self._fault
+                    or self._halted
+                    or self._seen.diverged
+                ):
                     self._process.stop()
             self._watch()
             return None
         return self._outcome(ended)
+
+    def halt(self, why: str) -> None:
+        """Have it stopped with what its last check has found, unless it is ending already.
+
+        `poll` tells the outcome. Nothing happens to one that has not been validated yet.
+        """
+        under_way = not (self._process.stopping or self._process.ended)
+        if under_way and self._seen.tested is not None and not self._seen.finished:
+            self._halted = self._halted or why
 
     def kill(self) -> None:
         """End it with all that it has started, and forget it."""
@@ -148,6 +165,8 @@ class Trial:
         for line in lines:
             for event in self._parser.feed(line):
                 self._seen = observe(self._seen, event)
+                if isinstance(event, Tested):
+                    self.tested.append(event)
 
     def _look_at_log(self) -> None:
         if self._fault:
@@ -182,6 +201,7 @@ class Trial:
             says=self._says,
             limit=self._broken_limit,
             fault=self._fault,
+            halted="" if self._broken_limit or self._fault else self._halted,
             folder=str(self._folder),
             oom_killed=ended.code != 0 and oom_kills() > self._oom_kills,
             peak_bytes=ended.peak_bytes,

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from ribosome.backends.base import Command, Ending
-from ribosome.backends.data import find_data, read_info
+from ribosome.backends.base import Command, Ending, Tested
+from ribosome.backends.data import find_data, read_info, shares_of_classes
 from ribosome.backends.nofollow import is_folder, make_folder, remove
 from ribosome.backends.registry import backend
 from ribosome.genome.codec import unpack
@@ -24,12 +24,14 @@ from ribosome.genome.cost import cost
 from ribosome.genome.decode import decode
 from ribosome.genome.errors import RibosomeError
 from ribosome.genome.space_file import load_space
+from ribosome.genome.task import Training
 from ribosome.runner.config import Config, config_of_tuning, training_of
 from ribosome.runner.drawing import space_tuned
 from ribosome.runner.environment import trainer_environment
 from ribosome.runner.evaluator import ready_here
 from ribosome.runner.leftovers import clear
 from ribosome.runner.messages import (
+    Checked,
     GivenBack,
     Ready,
     Result,
@@ -37,6 +39,7 @@ from ribosome.runner.messages import (
     Work,
     sanitised,
 )
+from ribosome.runner.stopping import Constant
 from ribosome.runner.trial import LOG, Limits, Outcome, Trial
 from ribosome.runner.trial_data import TrialData
 from ribosome.runner.trial_folders import TRIALS
@@ -58,7 +61,9 @@ class _Current:
     parameters: int | None = None
     flops_per_batch: float | None = None
     files: tuple[str, ...] = ()
+    training: Training | None = None
     trial: Trial | None = None
+    outcome: Outcome | None = None
     failure: tuple[Ending, str] | None = None
 
 
@@ -79,6 +84,10 @@ class TrialEvaluator:
         data = read_info(find_data(self._config.task.data))
         self._backend = backend(self._config.backend.name)
         self._gpu = setup.gpu
+        share = self._config.stopping.constant_after
+        self._constant = Constant(
+            share, shares_of_classes(data.folder) if share else (), images=data.val
+        )
         tuned = config_of_tuning(self._config)
         self._limits, self._tuned_limits = limits(self._config), limits(tuned)
         self._tuned_training = training_of(tuned)
@@ -138,8 +147,10 @@ class TrialEvaluator:
             return self._news_at_once
         return self._current.trial.fileno()
 
-    def poll(self) -> Result | GivenBack | None:
+    def poll(self) -> Checked | Result | GivenBack | None:
         """Take in what there is, without waiting; the result once the trial ended.
+
+        Each validation during training comes before that.
 
         A trial that failed for want of its data is given back, and one that somebody has
         ended. Raises Unfit where the data is gone for good, and what ``going``
@@ -148,17 +159,21 @@ class TrialEvaluator:
         current = self._current
         if current is None:
             return None
-        outcome = None
-        if current.trial is not None:
+        if current.trial is not None and current.outcome is None:
             try:
-                outcome = current.trial.poll()
+                current.outcome = current.trial.poll()
             except Exception as error:
                 # A parser that fails, a full disk: this trial is lost, not the worker.
                 current.trial.kill()
                 current.failure = "crashed", _trace(error)
             else:
-                if outcome is None:
+                if checked := self._next_check(current):
+                    return checked
+                if current.outcome is None:
                     return None
+        elif checked := self._next_check(current):
+            return checked
+        outcome = current.outcome
         self._current = None
         result = _result(current, outcome, where=self._where)
         try:
@@ -175,6 +190,11 @@ class TrialEvaluator:
         elif result.ending != "ok" and self._config.runner.keep_trials != "all":
             clear(current.folder, keep=(*current.files, LOG))
         return given_back or result
+
+    def halt(self, why: str) -> None:
+        """Have the running trial end with the accuracy of its last check."""
+        if self._current is not None and self._current.trial is not None:
+            self._current.trial.halt(why)
 
     def cancel(self) -> None:
         """End the running trial, with every process of it, and forget it."""
@@ -196,7 +216,8 @@ class TrialEvaluator:
 
     def _given_back(self, result: Result, outcome: Outcome | None) -> GivenBack | None:
         """What to say instead of a result that is not the network's; None for one that is."""
-        if result.ending in ("invalid", "crashed") and (lost := self._data.regain()):
+        failed = result.ending in ("invalid", "crashed") and not result.rejected
+        if failed and (lost := self._data.regain()):
             message = f"{self._where}: {lost}"
             return GivenBack(result.trial, message, charged=False)
         if outcome is not None and outcome.blameless:
@@ -215,6 +236,7 @@ class TrialEvaluator:
         current.flops_per_batch = price.training_flops * model.solver.batch_size
         files = self._backend.emit(model, task)
         current.files = tuple(files)
+        current.training = task.training
         _write(current.folder, files)
         command = self._command(current.folder, seed=work.seed)
         current.trial = Trial(
@@ -226,6 +248,21 @@ class TrialEvaluator:
             says=self._backend.ending,
             limits=allowed,
         )
+
+    def _next_check(self, current: _Current) -> Checked | None:
+        """The next validation during training that the trial has told of; None for no more.
+
+        A network that predicts one class after its share of the training is halted here.
+        """
+        trial, training = current.trial, current.training
+        while trial is not None and training is not None and trial.tested:
+            tested = trial.tested.popleft()
+            if not _is_check(tested, training):
+                continue
+            if why := self._constant.why(tested, training.max_iterations):
+                trial.halt(why)
+            return Checked(current.work.trial, tested.iteration, tested.accuracy)
+        return None
 
     def _command(self, folder: Path, *, seed: int) -> Command:
         return self._backend.command(
@@ -251,6 +288,8 @@ class TrialEvaluator:
                 return True
             case "none":
                 return False
+        if result.stopped or result.rejected:
+            return False  # no weights, or nothing to find out
         return result.fitness is None or result.fitness > work.keep_above
 
 
@@ -271,6 +310,13 @@ def limits(config: Config) -> Limits:
     return Limits(wall_s, stall_s, log_bytes=runner.log_limit_mb * 2.0**20)
 
 
+def _is_check(tested: Tested, training: Training) -> bool:
+    """Whether a validation is one of those during training, and has an accuracy."""
+    every, done = training.check_every, tested.iteration
+    is_due = bool(every) and done % every == 0 and 0 < done < training.max_iterations
+    return is_due and 0.0 <= tested.accuracy <= 1.0
+
+
 def _write(folder: Path, files: Mapping[str, str]) -> None:
     make_folder(folder)  # one may be left from a run that was cut off in this trial
     for name, text in files.items():
@@ -283,13 +329,22 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
 def _result(current: _Current, outcome: Outcome | None, *, where: str) -> Result:
     """What to report; without an outcome the trial failed before or beside it."""
     ending, message = current.failure or ("crashed", "")
-    fitness = loss = speed = None
+    fitness = loss = speed = iterations = None
+    stopped = rejected = False
+    where += ": "
     if outcome is not None:
         ending, message = outcome.verdict.ending, outcome.verdict.message
-        speed = outcome.seen.batches_per_s
+        speed, iterations = outcome.seen.batches_per_s, outcome.seen.iterations
+        stopped, failed = outcome.verdict.stopped, outcome.seen.failed
+        rejected = ending == "invalid" and failed is not None and failed.rejected
         if outcome.seen.tested is not None:
             fitness = outcome.seen.tested.accuracy
             loss = outcome.seen.tested.loss
+        if stopped and current.training is not None and outcome.seen.tested is not None:
+            done, of = outcome.seen.tested.iteration, current.training.max_iterations
+            message = f"stopped at iteration {done} of {of}: {message}"
+    if stopped or rejected:
+        where = ""  # nothing went wrong there
     return sanitised(
         Result(
             trial=current.work.trial,
@@ -302,7 +357,10 @@ def _result(current: _Current, outcome: Outcome | None, *, where: str) -> Result
             seconds=time.monotonic() - current.clock,
             started_at=current.started_at,
             finished_at=time.time(),
-            message=clean(f"{where}: {message}") if ending != "ok" else "",
+            message=clean(where + message) if ending != "ok" or stopped else "",
+            iterations=iterations,
+            stopped=stopped,
+            rejected=rejected,
         )
     )
 

@@ -12,6 +12,7 @@ from ribosome.runner.config import TuneConfig
 from ribosome.runner.confirmed import Confirmations
 from ribosome.runner.drawing import Draws
 from ribosome.runner.fitting import Fitting, prepare
+from ribosome.runner.goals import Measured
 from ribosome.runner.models import ModelRecord
 from ribosome.runner.program import Stage
 from ribosome.runner.proposer import SEARCH, Candidate, trial_seed
@@ -113,10 +114,13 @@ class Tuning:
         self._asked += 1
         return self._trial(number, self._models[-1].number, "")
 
-    def tell(self, trial: Candidate, fitness: float | None) -> None:
+    def tell(self, trial: Candidate, result: Measured) -> None:
         """Learn from a trial of its own; know the best of the search."""
+        fitness = result.fitness
         if trial.phase == SEARCH:
-            if fitness is not None and (not self._best or fitness > self._best[0]):
+            if fitness is None or result.stopped:
+                return
+            if not self._best or fitness > self._best[0]:
                 self._best = fitness, trial.text
         elif trial.phase == TUNE:
             self._told += 1
@@ -255,7 +259,7 @@ class Tuning:
 
     def _learn(self, model: ModelRecord) -> None:
         self._models.append(model)
-        self.draws.learn(model.message)
+        self.draws.learn(model.message(among=self._settings.among))
 
     def _says_no_template(self) -> str:
         if self._warned or not self._is_wanted or not self._has_no_template:

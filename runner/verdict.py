@@ -49,7 +49,8 @@ class Seen:
     """What a log has said so far.
 
     ``diverged`` is empty or says what was not finite; ``failed`` is the first failure
-    that the trainer told of; ``tested`` the last validation.
+    that the trainer told of; ``tested`` the last validation. ``capped_at`` is the iteration
+    of the last loss that was told of, if that was at the cap, else -1.
     """
 
     iteration: int = 0
@@ -58,14 +59,24 @@ class Seen:
     failed: Failed | None = None
     diverged: str = ""
     finished: bool = False
+    capped_at: int = -1
+
+    @property
+    def iterations(self) -> int:
+        """The highest number of an iteration that was told of."""
+        return max(self.iteration, self.tested.iteration if self.tested else 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a trial ended, and what to show of it, empty where that is ok."""
+    """How a trial ended, and what to show of it, empty where that is ok.
+
+    It may be ok because it was ``stopped`` during training; the message then says why.
+    """
 
     ending: Ending
     message: str = ""
+    stopped: bool = False
 
 
 def observe(seen: Seen, event: Event) -> Seen:
@@ -75,6 +86,8 @@ def observe(seen: Seen, event: Event) -> Seen:
             seen = replace(seen, iteration=iteration)
             if loss is not None and not math.isfinite(loss):
                 return _diverged(seen, f"the loss is {loss} at iteration {iteration}")
+            if loss is not None:
+                return _capped(seen, loss, iteration)
         case Speed(batches_per_s=speed):
             return replace(seen, batches_per_s=speed)
         case Tested(accuracy=accuracy, loss=loss, iteration=iteration):
@@ -105,6 +118,7 @@ def judge(
     says: Callable[[int], Ending | None],
     limit: str = "",
     fault: str = "",
+    halted: str = "",
     folder: str = "",
     oom_killed: bool = False,
     peak_bytes: int = 0,
@@ -114,7 +128,8 @@ def judge(
 
     ``exit_code`` is minus the signal where one ended the trainer, ``says`` the
     backend's reading of it, ``limit`` the limit that made us end the trial (empty: none
-    did), ``fault`` what else made us end it, ``folder`` the trial's, ``oom_killed``
+    did), ``fault`` what else made us end it, ``halted`` why we stopped it although nothing
+    was wrong with it, ``folder`` the trial's, ``oom_killed``
     whether the kernel killed for memory meanwhile, ``peak_bytes`` the most main memory
     that the trainer had, ``lines`` the last of the log. The first row of the table that
     holds decides:
@@ -131,7 +146,14 @@ def judge(
                   outside 0 to 1
     ok            none of these: exit code 0, finite loss, an accuracy from 0 to 1
     ============= ====================================================================
+
+    A trial that was halted after a check is ok unless the log says that it diverged; how its
+    trainer took its end says nothing. One that came to its regular end first was not halted.
     """
+    by_itself = seen.finished and exit_code == 0
+    sound = not seen.diverged and seen.tested and not _impossible(seen.tested)
+    if halted and sound and not by_itself:
+        return Verdict("ok", clean(halted), stopped=True)
     claims: dict[Ending, str] = {}
 
     def claim(ending: Ending, message: str) -> None:
@@ -182,11 +204,30 @@ def _diverged(seen: Seen, how: str) -> Seen:
     return replace(seen, diverged=seen.diverged or how)
 
 
+def _capped(seen: Seen, loss: float, iteration: int) -> Seen:
+    """A loss of training: the cap is no chance where two in a row are at it."""
+    if loss < CAPPED_LOSS:
+        return replace(seen, capped_at=-1)
+    if not 0 <= seen.capped_at < iteration:
+        return replace(seen, capped_at=iteration)
+    return _diverged(
+        seen,
+        f"the loss stays at {loss}, which stands for an infinite one, at iteration "
+        f"{iteration}",
+    )
+
+
+def _impossible(tested: Tested) -> str:
+    if 0.0 <= tested.accuracy <= 1.0:
+        return ""
+    return f"the trainer printed an impossible accuracy, {tested.accuracy}"
+
+
 def _missing(seen: Seen) -> str:
     if seen.tested is None:
         return "the trainer ended without a validation"
-    if not 0.0 <= seen.tested.accuracy <= 1.0:
-        return f"the trainer printed an impossible accuracy, {seen.tested.accuracy}"
+    if impossible := _impossible(seen.tested):
+        return impossible
     return "" if seen.finished else "the trainer ended before its regular end"
 
 

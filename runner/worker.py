@@ -25,11 +25,12 @@ from ribosome.runner.config import decode_config
 from ribosome.runner.drawing import Draws
 from ribosome.runner.evaluator import Evaluator, Unfit
 from ribosome.runner.messages import (
+    Checked,
     Forget,
-    GivenBack,
+    FromWorker,
+    Halt,
     Left,
     Model,
-    Ready,
     Report,
     Result,
     Setup,
@@ -89,7 +90,7 @@ class Worker:
         self._draws: Draws | None = None
         self._drawn = b""
         self._stopping = False
-        self._events: list[Ready | Started | Result | GivenBack | Left] = []
+        self._events: list[FromWorker] = []
         self._beat_s, self._sent = inf, 0.0
 
     def run(self) -> None:
@@ -166,6 +167,9 @@ class Worker:
                 self._setup = message
             elif isinstance(message, Forget):
                 self._forget(message.trial, evaluator)
+            elif isinstance(message, Halt):
+                if evaluator is not None and self._runs(message.trial):
+                    evaluator.halt(message.why)
             else:
                 self._stopping = True
                 if message.now:
@@ -184,9 +188,12 @@ class Worker:
     def _forget(self, trial: int, evaluator: Evaluator | None) -> None:
         """End a trial unreported, whether it runs or waits, or has ended already."""
         self._queue = deque(work for work in self._queue if work.trial != trial)
-        if evaluator is not None and self._running and self._running.trial == trial:
+        if evaluator is not None and self._runs(trial):
             evaluator.cancel()
             self._running = None
+
+    def _runs(self, trial: int) -> bool:
+        return self._running is not None and self._running.trial == trial
 
     def _advance(self, evaluator: Evaluator) -> None:
         """Start and end trials until one is running that has not ended yet."""
@@ -210,6 +217,9 @@ class Worker:
                 result = self._crash(work, error)
             if result is None:
                 return
+            if isinstance(result, Checked):
+                self._events.append(result)
+                continue
             self._running = None
             if isinstance(result, Result):
                 result = msgspec.structs.replace(result, genome=self._drawn)

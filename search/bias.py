@@ -44,10 +44,9 @@ def bias(trials: Sequence[Bred]) -> Bias | None:
     if len(trials) < FEWEST or not offspring.sum():
         return None
     seconds = np.array([trial.seconds for trial in trials])
-    times, fitnesses, broods = (
-        _ranks(values)
-        for values in (seconds, [trial.fitness for trial in trials], offspring)
-    )
+    times = _ranks([trial.seconds for trial in trials])
+    fitnesses = _ranks([trial.fitness for trial in trials])
+    broods = _ranks([trial.offspring for trial in trials])
     time_brood = _correlation(times, broods)
     time_fitness = _correlation(times, fitnesses)
     fitness_brood = _correlation(fitnesses, broods)

@@ -30,6 +30,14 @@ ATTEMPTS = 8
 BOOST = 1.5
 """The mutation rate grows by this factor with every such child."""
 
+PLAIN, AFRESH = 0.25, 0.15
+"""With a surrogate, the shares of proposals that it has no say in: children as they come,
+and genes at random. Without them it holds on to the first good region that it knows."""
+
+CROWD = 50
+"""Trials under way with which these shares are none, and in proportion with fewer: the
+surrogate spreads so many by itself."""
+
 FITNESS = attrgetter("fitness")
 
 LEARNED = -1
@@ -74,21 +82,24 @@ class Evolution:
         """How many genes the language did not admit."""
         return self._novelty.rejected
 
-    def learn(self, genes: Genes, fitness: float | None) -> None:
+    def learn(
+        self, genes: Genes, fitness: float | None, goals: tuple[float, ...] = ()
+    ) -> None:
         """Take genes as evaluated: they may breed, in place of one that is random."""
         self._novelty.add(genes)
         self._random = max(0, self._random - 1)
-        self._take(Arrival(LEARNED, Proposal(genes), fitness))
+        self._take(Arrival(LEARNED, Proposal(genes), fitness, goals))
         self._inform(genes, fitness)
 
     def suggest(self, genes: Genes) -> None:
-        """Propose genes in place of random ones."""
+        """Propose genes before random ones and children."""
         self._novelty.suggest(genes)
 
     def ask(self, trial: int) -> Proposal:
         """Propose a child, or genes at random while there is nobody to breed from."""
         proposal = None
-        if self._random == 0 and len(self._population) >= 2:
+        breeds = self._random == 0 and not self._novelty.suggests
+        if breeds and len(self._population) >= 2:
             proposal = self._new_child()
         if proposal is None:
             proposal = Proposal(self._novelty.draw(self._rng))
@@ -111,7 +122,10 @@ class Evolution:
         self._random = max(0, self._random - 1)
         self._pending[trial] = proposal
         self._arrivals.ask(trial)
-        self._novelty.add(proposal.genes)
+        if proposal.generation == 0:  # no child
+            self._novelty.take(proposal.genes)
+        else:
+            self._novelty.add(proposal.genes)
 
     def _inform(self, genes: Genes, fitness: float | None) -> None:
         """Let the surrogate know, until it has served its time."""
@@ -136,9 +150,14 @@ class Evolution:
                 self._begin()
 
     def _new_child(self) -> Proposal | None:
-        """A child that was not proposed before; None if none turned up."""
+        """A child that was not proposed before; None if none turned up, or none is wanted."""
         if self._surrogate is not None and len(self._surrogate) >= 2:
-            return self._chosen_child(self._surrogate)
+            share = max(0.0, 1.0 - len(self._pending) / CROWD)
+            coin = self._rng.random()
+            if coin < AFRESH * share:
+                return None
+            if coin >= (AFRESH + PLAIN) * share:
+                return self._chosen_child(self._surrogate)
         for attempt in range(ATTEMPTS):
             child = self._child(boost=BOOST**attempt)
             if child is not None and self._may_come(child):

@@ -60,15 +60,30 @@ class Novelty:
 
     def suggest(self, genes: Genes) -> None:
         """Have canonical genes drawn before any at random, in this order."""
-        self._suggested.append(genes)
+        if genes not in self and genes not in self._suggested:
+            self._suggested.append(genes)
+
+    @property
+    def suggests(self) -> bool:
+        """Whether there are suggestions that were not drawn yet."""
+        return bool(self._suggested)
+
+    def take(self, genes: Genes) -> None:
+        """Remember genes as drawn: the suggestions up to them have had their turn.
+
+        What was not suggested is drawn after all suggestions. That a draw leaves them alone
+        lets a strategy that is restored go on with the same ones.
+        """
+        while self._suggested and self._suggested.popleft() != genes:
+            pass
+        self.add(genes)
 
     def draw(self, rng: "Generator") -> Genes:
-        """Canonical genes that were suggested, else at random.
+        """Canonical genes that were suggested, else at random; to be told to `take`.
 
         New ones unless the space is used up. Raises ConfigError if the language admits none.
         """
-        while self._suggested:
-            genes = self._suggested.popleft()
+        for genes in self._suggested:
             if genes not in self and self.admits(genes):
                 return genes
         known = rejected = 0

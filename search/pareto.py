@@ -29,8 +29,9 @@ def fronts(goals: Sequence[Goals]) -> list[int]:
     if not goals:
         return []
     values = np.array(goals)
-    no_worse = (values[:, None, :] >= values[None, :, :]).all(axis=2)
-    dominates = no_worse & (values[:, None, :] > values[None, :, :]).any(axis=2)
+    no_worse = np.all(values[:, None, :] >= values[None, :, :], axis=2)
+    better = np.any(values[:, None, :] > values[None, :, :], axis=2)
+    dominates = np.logical_and(no_worse, better)
     front = np.full(len(values), -1)
     rivals = dominates.sum(axis=0)
     level = 0

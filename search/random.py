@@ -28,7 +28,12 @@ class RandomSearch:
         """How many genes the language did not admit."""
         return self._novelty.rejected
 
-    def learn(self, genes: Genes, fitness: float | None) -> None:  # noqa: ARG002
+    def learn(
+        self,
+        genes: Genes,
+        fitness: float | None,  # noqa: ARG002
+        goals: tuple[float, ...] = (),  # noqa: ARG002
+    ) -> None:
         """Remember that the genes need not be evaluated again."""
         self._novelty.add(genes)
 
@@ -43,4 +48,4 @@ class RandomSearch:
 
     def restore(self, trial: int, proposal: Proposal) -> None:  # noqa: ARG002
         """Remember the genes of a proposal as proposed."""
-        self._novelty.add(proposal.genes)
+        self._novelty.take(proposal.genes)

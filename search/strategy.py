@@ -50,12 +50,14 @@ class Strategy(Protocol):
         """How many genes the language did not admit, at no evaluation."""
         ...
 
-    def learn(self, genes: Genes, fitness: float | None) -> None:
-        """Take canonical genes as evaluated before, elsewhere; None for a failure."""
+    def learn(
+        self, genes: Genes, fitness: float | None, goals: tuple[float, ...] = ()
+    ) -> None:
+        """Take canonical genes as evaluated before, elsewhere; as `tell` takes a trial's."""
         ...
 
     def suggest(self, genes: Genes) -> None:
-        """Have canonical genes proposed in place of genes at random, in this order."""
+        """Have canonical genes proposed before anything else, in this order."""
         ...
 
     def ask(self, trial: int) -> Proposal:

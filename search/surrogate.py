@@ -8,12 +8,12 @@ trial is the candidate with the greatest expected improvement (Jones et al. 1998
 best mean; trials under way are taken to end as the model expects, so that workers spread
 (Ginsbourger et al. 2010, "kriging believer").
 
-Everything is computed anew from the results, never updated, so that a search that was
-killed and resumed computes the same.
+Everything is computed anew from the results, and depends on their number and order alone,
+so that a search that was killed and resumed computes the same.
 """
 
 from collections.abc import Sequence
-from math import pi, sqrt
+from math import ceil, pi, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +37,8 @@ NOISES = (0.01, 0.05, 0.2)
 """The variances that noise may have, in those of the fitness."""
 
 GROWTH = 1.15
-"""Reach and noise are chosen again when there are so many times the results."""
+"""Reach and noise are chosen again when there are so many times the results: at the same
+numbers of them in every session, whenever it began."""
 
 _SAMPLE = 256
 
@@ -70,10 +71,8 @@ class Surrogate:
         """
         from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-        places = self._places()
-        points = np.array([self._points[place] for place in places])
-        target = _normal_scores(np.array([self._fitness[place] for place in places]))
-        reach, noise = self._reach_and_noise(points, target)
+        points, target = self._data(len(self._points))
+        reach, noise = self._reach_and_noise()
         factor = cho_factor(
             self._covariance(points, points, reach) + noise * np.eye(len(points)),
             lower=True,
@@ -105,23 +104,29 @@ class Surrogate:
         best_first: list[int] = np.argsort(-improvement, kind="stable").tolist()
         return best_first
 
-    def _places(self) -> list[int]:
-        """The results that the model is made of."""
-        count = len(self._fitness)
+    def _data(self, count: int) -> tuple["Matrix", "Matrix"]:
+        """What the model is made of after so many results: inputs, and scores by rank."""
+        places = self._places(count)
+        points = np.array([self._points[place] for place in places])
+        return points, _normal_scores(np.array([self._fitness[i] for i in places]))
+
+    def _places(self, count: int) -> list[int]:
+        """The results that it is made of."""
         if count <= POINTS:
             return list(range(count))
-        best = np.argsort(np.negative(self._fitness), kind="stable")[: POINTS // 2]
+        fitness = self._fitness[:count]
+        best = np.argsort(np.negative(fitness), kind="stable")[: POINTS // 2]
         return sorted({*best.tolist(), *range(count - POINTS // 2, count)})
 
-    def _reach_and_noise(
-        self, points: "Matrix", target: "Matrix"
-    ) -> tuple[float, float]:
-        """The likeliest ones, of the grid, for the results that there are; kept a while."""
+    def _reach_and_noise(self) -> tuple[float, float]:
+        """The likeliest ones, of the grid, for the results that there were; kept a while."""
         from scipy.linalg import cho_factor, cho_solve
 
-        count, reach, noise = self._chosen
-        if count and len(self._points) < GROWTH * count:
+        count = _milestone(len(self._points))
+        before, reach, noise = self._chosen
+        if before == count:
             return reach, noise
+        points, target = self._data(count)
         distance = self._distance(points, points)
         best = -np.inf
         for tried_reach in REACHES:
@@ -140,16 +145,26 @@ class Surrogate:
                 )
                 if likelihood > best:
                     best, reach, noise = likelihood, tried_reach, tried_noise
-        self._chosen = len(self._points), reach, noise
+        self._chosen = count, reach, noise
         return reach, noise
 
     def _covariance(self, first: "Matrix", second: "Matrix", reach: float) -> "Matrix":
-        return np.exp(-reach * self._distance(first, second))
+        covariance: Matrix = np.exp(-reach * self._distance(first, second))
+        return covariance
 
     def _distance(self, first: "Matrix", second: "Matrix") -> "Matrix":
         """Squared, in units of what it is on average between random genomes."""
         squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None, :]
-        return np.maximum(squares - 2.0 * first @ second.T, 0.0) / self._unit
+        apart: Matrix = np.maximum(squares - 2.0 * first @ second.T, 0.0)
+        return apart / self._unit
+
+
+def _milestone(results: int) -> int:
+    """The number of results, of two or more, at which reach and noise were chosen last."""
+    milestone = 2
+    while (following := ceil(GROWTH * milestone)) <= results:
+        milestone = following
+    return milestone
 
 
 def _normal_scores(fitness: "Matrix") -> "Matrix":

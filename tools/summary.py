@@ -9,7 +9,8 @@ from ribosome.genome.task import Training
 from ribosome.runner.config import Config
 from ribosome.runner.filesystems import is_shared, kind
 from ribosome.runner.observer import Summary
-from ribosome.runner.records import read_workers
+from ribosome.runner.records import count_beyond_limits, read_workers
+from ribosome.runner.savings import read_savings
 from ribosome.tools import text
 from ribosome.tools.commands.results import confirmation
 from ribosome.tools.options import read_genome_of_run
@@ -44,7 +45,7 @@ def print_summary(config: Config, run: Path, summary: Summary, *, live: bool) ->
             console.print(f"Trained again: {confirmation(best.confirmed)}.")
         console.print(table(seen))
     console.print(f"\n{endings(summary)}", markup=False)
-    if line := staged(run) or unstaged(config):
+    for line in filter(None, (*ended_early(run), staged(run) or unstaged(config))):
         console.print(line, markup=False)
     if best is None:
         console.print(
@@ -73,6 +74,33 @@ def endings(summary: Summary) -> str:
         took = text.duration(summary.seconds)
         line += f"\nTime: {which}{took}, {rate:,.0f} networks/hour."
     return line
+
+
+def ended_early(run: Path) -> list[str]:
+    """What was rejected or stopped, a line each; none for nothing. Raises RunError."""
+    savings, lines = read_savings(run), [beyond_limits(run)]
+    if savings.rejected:
+        lines.append(f"{_networks(savings.rejected)} rejected before training.")
+    if savings.stopped:
+        whole = savings.trained + savings.saved
+        share = savings.saved / whole if whole else 0.0
+        lines.append(
+            f"{_networks(savings.stopped)} stopped during training, of {savings.ended:,}: "
+            f"{savings.saved:,} of {whole:,} batches saved ({share:.0%})."
+        )
+    return lines
+
+
+def _networks(number: int) -> str:
+    return "1 network was" if number == 1 else f"{number:,} networks were"
+
+
+def beyond_limits(run: Path) -> str:
+    """How many networks [limits] kept from being evaluated; "" for none. Raises RunError."""
+    rejected = count_beyond_limits(run)
+    if not rejected:
+        return ""
+    return f"{_networks(rejected)} rejected by the limits, at no evaluation."
 
 
 def staged(run: Path) -> str:

@@ -40,6 +40,8 @@ class Caffe:
             "time_limit_s": training.time_limit_s,
             "test_iterations": test_iterations,
         }
+        if training.check_every:
+            settings["check_every"] = training.check_every
         files = emit(model, task, self._flavour)
         files[TRIAL] = json.dumps(settings, indent=2) + "\n"
         return files

@@ -12,8 +12,9 @@ where one ended it (`endings`).
 
 Caffe counts iterations and knows no time limit. Where the trial has one, caffe is told to
 stop (SIGINT) once it has trained that long, and ``caffe test`` then validates the snapshot
-that it leaves. Training time is counted from the line of the first iteration, and not while
-caffe validates.
+that it leaves; so too where its validations during training do not come out even, because
+caffe has one at its end only if that is the turn of one. Training time is counted from the
+line of the first iteration, and not while caffe validates.
 
 Whatever ends this process, caffe ends with it, by a signal from here or from the kernel.
 
@@ -69,10 +70,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What ``trial.json`` says; a limit of 0 seconds is none."""
+    """What ``trial.json`` says; a limit of 0 seconds is none.
+
+    ``tests_at_end`` says whether caffe validates what it has when it has trained to the end.
+    """
 
     time_limit_s: float
     test_iterations: int
+    tests_at_end: bool = True
 
 
 def main() -> None:
@@ -124,9 +129,11 @@ def train(options: Options) -> int:
         clock = TrainingClock(settings.time_limit_s)
         code = _run([caffe, "train", "-solver", RUN, *device], folder, clock)
         weights = _last_snapshot(folder)
-        if code == 0 and clock.expired:
+        if code == 0 and (clock.expired or not settings.tests_at_end):
             if weights is None:
-                raise TrainerError("caffe was told to stop and left no snapshot")
+                raise TrainerError(
+                    "caffe ended without a validation, and left no snapshot"
+                )
             test = [caffe, "test", "-model", TRAIN_VAL, "-weights", weights.name]
             test += ["-iterations", str(settings.test_iterations), *device]
             code = _run(test, folder, TrainingClock(0.0))
@@ -156,7 +163,9 @@ def read_settings(folder: Path) -> Settings:
     try:
         values = json.loads(_read(path))
         limit, iterations = values["time_limit_s"], values["test_iterations"]
-        settings = Settings(float(limit), int(iterations))
+        every = int(values.get("check_every", 0))
+        even = not every or int(values["max_iterations"]) % every == 0
+        settings = Settings(float(limit), int(iterations), tests_at_end=even)
     except (KeyError, TypeError, ValueError) as error:
         what = f"{type(error).__name__}: {error}"
         raise TrainerError(f"{path}: {what}; emit the trial again") from None

@@ -24,6 +24,9 @@ from ribosome.templates.environment import plain, template
 
 MODULE = "network.py"
 TRIAL = "trial.json"
+_LATER_FIELDS = ("checks", "check_first")
+"""Of `Training`: written only where they say something, that files stay what they were."""
+
 _LONGEST = 12  # characters of a variable's name that another one's is made of
 
 
@@ -45,7 +48,11 @@ def emit(model: Model, task: Task) -> dict[str, str]:
 
 def emit_trial(model: Model, task: Task) -> str:
     """The trainer's settings: solver and task, field by field."""
-    fields = {"solver": model.solver, "task": task}
+    fields = msgspec.to_builtins({"solver": model.solver, "task": task})
+    training = fields["task"]["training"]
+    for name in _LATER_FIELDS:
+        if not training[name]:
+            del training[name]
     return msgspec.json.format(msgspec.json.encode(fields), indent=2).decode() + "\n"
 
 

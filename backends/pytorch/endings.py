@@ -42,6 +42,10 @@ class Invalid(RibosomeError):
     """The network, or what stands beside it, cannot be built or run."""
 
 
+class Rejected(Invalid):
+    """The network cannot learn, as a batch before the first iteration has shown."""
+
+
 class Usage(RibosomeError):
     """An argument that asks for what is not there."""
 

@@ -55,13 +55,26 @@ class Outcome:
     diverged: str = ""
 
 
+Check = Callable[[Outcome], None]
+"""Validates the network, given how training went so far."""
+
+
 def iterate(
-    step: Step, solver: Solver, training: Training, device: Device, log: Log
+    step: Step,
+    solver: Solver,
+    training: Training,
+    device: Device,
+    log: Log,
+    check: Check = lambda _: None,
 ) -> Outcome:
-    """Train until the iterations, the time or the loss are over, whichever is first."""
+    """Train until the iterations, the time or the loss are over, whichever is first.
+
+    ``check`` is called at each of the training's checks, and takes none of its time.
+    """
     rate_at = _rates(solver, training)
     watch = _Watch(training.display, device, log)
     warm = _warm(training.max_iterations)
+    every = training.check_every
     clock = Clock()
     for iteration in itertools.count():
         rate = rate_at(iteration, clock.seconds())
@@ -75,6 +88,11 @@ def iterate(
             break
         if 0.0 < training.time_limit_s <= clock.seconds():
             break
+        if every and done % every == 0:
+            device.synchronize()
+            with clock.stopped():
+                now = clock.seconds()
+                check(Outcome(done, done - since, now - seconds))
     device.synchronize()
     return Outcome(done, done - since, clock.seconds() - seconds, diverged)
 

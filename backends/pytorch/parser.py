@@ -46,8 +46,9 @@ def _event(values: dict[str, str]) -> Event | None:
                 loss=float(values["loss"]),
                 iteration=int(values["iteration"]),
             )
-        case "failed":
-            return Failed(_ending(values["ending"]), values["message"])
+        case "failed" | "rejected" as event:
+            ending, message = _ending(values["ending"]), values["message"]
+            return Failed(ending, message, rejected=event == "rejected")
         case "done":
             return Finished()
     return None

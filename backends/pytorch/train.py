@@ -7,8 +7,9 @@
 
 FOLDER holds ``network.py`` and ``trial.json``. What happens is logged to stdout in logfmt,
 one event a line: start, first_iteration, iteration, speed, test, saved, and at the end
-done or failed. The exit code tells the kinds of failure apart (`endings`). On a CPU a seed
-decides everything but the times.
+done, failed or rejected; speed and test come at each check during training as well. The
+exit code tells the kinds of failure apart (`endings`). On a CPU a seed decides everything
+but the times.
 
 `serve` does the same in a process that was forked from one which has imported this module,
 once `rehearse` has made ready what it can while there is no trial yet:
@@ -32,6 +33,7 @@ from ribosome.backends.pytorch.endings import (
     INTERRUPTED,
     USAGE,
     Diverged,
+    Rejected,
     Usage,
     blaming,
     ending_of,
@@ -48,6 +50,7 @@ from ribosome.backends.pytorch.trial import (
     load_network,
     read_trial,
 )
+from ribosome.backends.pytorch.tryout import try_first, undisturbed
 from ribosome.backends.pytorch.validation import (
     CAP,
     Verdict,
@@ -112,6 +115,8 @@ def train(options: Options) -> None:
     )
     with blaming(source):
         learner = Learner(network, trial, images, device)
+        if training.check_first:
+            try_first(learner.network, images, device, size=trial.solver.batch_size)
     log(
         "start",
         torch=torch.__version__,
@@ -128,18 +133,21 @@ def train(options: Options) -> None:
         with blaming(source) if iteration == 0 else nullcontext():
             return learner.step(iteration, rate)
 
-    outcome = iterate(step, trial.solver, training, device, log)
+    def test(done: int) -> None:
+        with blaming(source):
+            verdict = _judge(learner.network, held_out, device, training, done)
+        log("test", iteration=done, accuracy=verdict.accuracy, loss=verdict.loss)
+
+    def check(so_far: Outcome) -> None:
+        _log_speed(so_far)
+        with undisturbed(learner.network, device):
+            test(so_far.iterations)
+
+    outcome = iterate(step, trial.solver, training, device, log, check)
     _log_speed(outcome)
     if outcome.diverged:
         raise Diverged(outcome.diverged)
-    with blaming(source):
-        verdict = _judge(learner.network, held_out, device, training, outcome)
-    log(
-        "test",
-        iteration=outcome.iterations,
-        accuracy=verdict.accuracy,
-        loss=verdict.loss,
-    )
+    test(outcome.iterations)
     if options.save:
         _save(learner.network, Path(options.save))
         log("saved", path=options.save)
@@ -155,13 +163,13 @@ def _judge(
     images: Images,
     device: Device,
     training: Training,
-    outcome: Outcome,
+    done: int,
 ) -> Verdict:
     if not finite_state(network):
-        raise Diverged(f"a weight is not finite after {outcome.iterations} iterations")
+        raise Diverged(f"a weight is not finite after {done} iterations")
     verdict = validate(network, images, device, batch_size=training.test_batch_size)
     if not verdict.finite:
-        raise Diverged(f"an output is not finite after {outcome.iterations} iterations")
+        raise Diverged(f"an output is not finite after {done} iterations")
     if is_capped(verdict.loss):
         raise Diverged(f"the validation loss is at {CAP}, Caffe's cap")
     return verdict
@@ -194,7 +202,8 @@ def _fail(error: Exception, options: Options) -> int:
     if not isinstance(cause, RibosomeError):
         traceback.print_exception(cause, file=sys.stdout)
     path = str(options.folder / NETWORK_FILE)
-    log("failed", ending=ending, message=one_line(error, path=path))
+    event = "rejected" if isinstance(error, Rejected) else "failed"
+    log(event, ending=ending, message=one_line(error, path=path))
     return EXIT_CODES[ending]
 
 

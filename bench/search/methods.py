@@ -178,6 +178,10 @@ def make_method(
         from bench.search.svm_phase import SvmPhase
 
         return SvmPhase(problem, seed)
+    if name == "svm-paper":
+        from bench.search.svm_phase import SvmPhase
+
+        return SvmPhase(problem, seed, rounds=1, among=1)
     return Ours(problem, seed, settings)
 
 

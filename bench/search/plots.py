@@ -27,6 +27,7 @@ _POINTS = 200
 _COLOURS = {
     "ours": "black",
     "svm": "tab:brown",
+    "svm-paper": "tab:pink",
     "random": "tab:gray",
     "regularized": "tab:green",
     "local": "tab:blue",

@@ -150,23 +150,24 @@ def svm_goals(found: Table) -> list[str]:
         "| its best better than random's | named |",
         "|---|---|---|---|---|",
     ]
-    for cell, methods in found.items():
-        ours, theirs = methods.get("svm", {}), methods.get("random", {})
-        if not (seeds := sorted(ours.keys() & theirs.keys())):
-            continue
-        beats = summary([ours[seed]["later"] for seed in seeds]).mean
-        won, named = (
-            sum(
-                (ours[seed][field] < theirs[seed][field])
-                + 0.5 * (ours[seed][field] == theirs[seed][field])
-                for seed in seeds
+    for name in ("svm", "svm-paper"):
+        for cell, methods in found.items():
+            ours, theirs = methods.get(name, {}), methods.get("random", {})
+            if not (seeds := sorted(ours.keys() & theirs.keys())):
+                continue
+            beats = summary([ours[seed]["later"] for seed in seeds]).mean
+            won, named = (
+                sum(
+                    (ours[seed][field] < theirs[seed][field])
+                    + 0.5 * (ours[seed][field] == theirs[seed][field])
+                    for seed in seeds
+                )
+                / len(seeds)
+                for field in ("regret", "named")
             )
-            / len(seeds)
-            for field in ("regret", "named")
-        )
-        lines.append(
-            f"| {cell.problem} | {len(seeds)} "
-            f"| {beats:.1%} (goal {BEATS:.0%}: {verdict(beats >= BEATS)}) "
-            f"| {won:.1%} (goal {WINS:.0%}: {verdict(won >= WINS)}) | {named:.1%} |"
-        )
+            lines.append(
+                f"| {cell.problem}, {name} | {len(seeds)} "
+                f"| {beats:.1%} (goal {BEATS:.0%}: {verdict(beats >= BEATS)}) "
+                f"| {won:.1%} (goal {WINS:.0%}: {verdict(won >= WINS)}) | {named:.1%} |"
+            )
     return [*lines, ""]

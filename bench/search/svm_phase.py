@@ -5,19 +5,29 @@ import numpy as np
 from bench.search.problem import Point, Problem, point_of
 from ribosome.genome.space import Genes
 from ribosome.search.encoding import Encoding
-from ribosome.search.svm import NotEnough, Svm, draw_good, fit
+from ribosome.search.svm import AMONG, NotEnough, Svm, draw_good, fit
 
+TOTAL = 100
 RANDOM = 50
-"""Evaluations at random; the model is fitted to those that have ended by then, once."""
+"""Evaluations in all, and those at random before the first model."""
 
 
 class SvmPhase:
-    """Draws by the model, with the defaults of `ribosome.search.svm`, never a point twice."""
+    """Draws by the model, never a point twice.
 
-    def __init__(self, problem: Problem, seed: int) -> None:
+    ``rounds`` models are fitted, evenly spaced over the second half, each to all that has
+    ended by then; of ``among`` draws that the model calls good the best is taken. The
+    paper has one model, and takes the first.
+    """
+
+    def __init__(
+        self, problem: Problem, seed: int, *, rounds: int = 3, among: int = AMONG
+    ) -> None:
         self._groups = problem.groups
         self._encoding = Encoding(problem.groups)
         self._rng = np.random.default_rng([seed, 3])  # not the draws of random search
+        self._fits = {RANDOM + k * (TOTAL - RANDOM) // rounds for k in range(rounds)}
+        self._among = among
         self._svm: Svm | None = None
         self._seen: set[Genes] = set()
         self._vectors: list[list[float]] = []
@@ -25,22 +35,25 @@ class SvmPhase:
 
     def ask(self, trial: int) -> Point:
         """Propose."""
-        if trial == RANDOM:
-            self._svm = self._fitted()
+        if trial in self._fits:
+            self._svm = self._fitted() or self._svm
         for _ in range(100):
             genes, _ = draw_good(
-                self._groups, self._svm, self._rng, encoding=self._encoding
+                self._groups,
+                self._svm,
+                self._rng,
+                encoding=self._encoding,
+                among=self._among,
             )
             if genes not in self._seen:
                 break
         self._seen.add(genes)
         return point_of(genes)
 
-    def tell(self, trial: int, point: Point, fitness: float) -> None:
-        """Learn, until the model is fitted."""
-        if trial < RANDOM and self._svm is None:
-            self._vectors.append(self._encoding(tuple((0, a) for a in point)))
-            self._fitness.append(fitness)
+    def tell(self, trial: int, point: Point, fitness: float) -> None:  # noqa: ARG002
+        """Learn."""
+        self._vectors.append(self._encoding(tuple((0, a) for a in point)))
+        self._fitness.append(fitness)
 
     def _fitted(self) -> Svm | None:
         try:

@@ -17,7 +17,7 @@ from bench.search.results import Settings, Store
 from bench.search.tables import HOW_TO_INSTALL
 from bench.search.utilisation import utilisation
 
-_OURS = {"nas": ("ours",), "nk": ("ours",), "fcnet": ("svm", "ours")}
+_OURS = {"nas": ("ours",), "nk": ("ours",), "fcnet": ("svm", "svm-paper", "ours")}
 _PEERS = {"nas": PEERS, "nk": PEERS, "fcnet": ("random", "tpe", "gp")}
 
 
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"bench.search: {error}", file=sys.stderr)
         return 2
-    if clash := variants.keys() & {"ours", "svm", "gp", *PEERS}:
+    if clash := variants.keys() & {"ours", "svm", "svm-paper", "gp", *PEERS}:
         print(f"bench.search: a variant cannot be called {min(clash)}", file=sys.stderr)
         return 2
     store = Store(options.out.absolute(), {"ours": {}, **variants})

@@ -111,6 +111,12 @@ def _diverges(then: str) -> int:
     return 0
 
 
+def _checks(then: str) -> int:
+    print("event=iteration iteration=4 loss=2.3 lr=0.1")
+    print("event=test accuracy=0.25 loss=2 iteration=5", flush=True)
+    return _hangs() if then == "hangs" else _ok()
+
+
 def _out_of_memory() -> int:
     print("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB")
     print("and one line more")
@@ -134,6 +140,7 @@ def _tells() -> int:
 
 _BEHAVIOURS: dict[str, Callable[..., int]] = {
     "ok": _ok,
+    "checks": _checks,
     "raises": _raises,
     "exits": _exits,
     "signal": _signal,

@@ -14,7 +14,7 @@ import numpy as np
 
 from ribosome.genome.space import Case, Gene, Genes, Group
 from ribosome.runner.clock import Clock
-from ribosome.runner.config import SearchConfig
+from ribosome.runner.config import SearchConfig, StoppingConfig
 from ribosome.runner.confirm import CONFIRM, Confirm
 from ribosome.runner.confirmed import Confirmations
 from ribosome.runner.journal import Journal
@@ -207,6 +207,7 @@ def tiny_master(
     depth: int = 2,
     confirm: int = 0,
     repeats: int = 2,
+    stopping: StoppingConfig = StoppingConfig(),  # noqa: B008 (frozen)
     clock: Clock | None = None,
 ) -> tuple[Master, Journal]:
     """A master over a new or an old journal in a folder, for the tiny language."""
@@ -214,7 +215,7 @@ def tiny_master(
     if not journal.meta:
         journal.create()
     rng = np.random.default_rng(1)
-    settings = SearchConfig(evaluations=evaluations, population=8, seed=1)
+    settings = SearchConfig(evaluations=evaluations, population=8, seed=1, guided=0)
     proposer = Proposer(
         make_strategy(settings, TinyLanguage(), rng),
         tiny_codec(),
@@ -236,9 +237,9 @@ def tiny_master(
 
     def counted() -> Iterator[tuple[str, object]]:
         for what, record in journal.replay():
-            if what == "told" and record.phase == CONFIRM:
+            if what == "told" and (record.phase == CONFIRM or record.stopped):
                 tally.count(record.ending)
-            elif what == "told":
+            elif what == "told" and not record.rejected:
                 tally.add(record.trial, record.ending, record.fitness, record.genome)
             yield what, record
 
@@ -256,6 +257,7 @@ def tiny_master(
         keep=keep,
         quarantine=quarantine,
         depth=depth,
+        stopping=stopping,
         clock=clock,
     )
     return master, journal

@@ -348,3 +348,19 @@ def test_the_module_loads_without_numpy() -> None:
     """The command line reads configs long before it needs numbers."""
     code = "import sys, ribosome.runner.config; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("stopping", "message"),
+    [
+        ('rule = "median"', '[stopping] rule = "median": needs checks to go by'),
+        ("constant_after = 0.5", "[stopping] constant_after = 0.5: needs checks"),
+        ("checks = 300", "[stopping] checks = 300: take fewer than [training]"),
+        ("check = true", "[stopping] check = true: only the backend pytorch can try"),
+    ],
+)
+def test_stopping_that_cannot_be_is_refused(stopping: str, message: str, write) -> None:
+    """A rule needs checks, and a check before training needs PyTorch's trainer."""
+    backend = '[backend]\nname = "caffe"\n'
+    found = error_of(write(f"{backend}[stopping]\n{stopping}\n"))
+    assert found.startswith(f"run.toml: {message}")

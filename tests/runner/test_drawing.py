@@ -143,7 +143,8 @@ def test_a_model_is_kept_as_plain_numbers() -> None:
     fitted = Fitted(SVM, 1.0, 0.05, 0.8, 10, 30, 0.9)
     assert decode_fitted(encode_fitted(fitted).decode()) == fitted
     assert decode_fitted("null") is None
-    assert ModelRecord(2, TEMPLATE, fitted, 40).message == Model(2, TEMPLATE, SVM)
+    model = ModelRecord(2, TEMPLATE, fitted, 40)
+    assert model.message(among=3) == Model(2, TEMPLATE, SVM, among=3)
     for svm in (
         Svm((0.0,), (1.0, 1.0), ((0.0,),), (1.0,), 0.0, 1.0),
         Svm((0.0,), (1.0,), ((0.0, 0.0),), (1.0,), 0.0, 1.0),

@@ -23,6 +23,7 @@ from ribosome.runner.records import (
     read_trials,
     read_workers,
 )
+from ribosome.runner.schema import LATER
 
 
 def state() -> str:
@@ -207,7 +208,9 @@ def older(folder: Path, version: int) -> None:
         journal.commit(state)
     with closing(sqlite3.connect(folder / "journal.sqlite")) as database:
         database.execute("DROP TABLE models")
-        database.execute("ALTER TABLE trials DROP COLUMN model")
+        database.execute("DROP TABLE checks")
+        for name in LATER:
+            database.execute(f"ALTER TABLE trials DROP COLUMN {name}")
         if version == 1:
             database.execute("DROP TABLE workers")
         database.execute(f"UPDATE meta SET value = '{version}' WHERE key = 'schema'")

@@ -17,6 +17,7 @@ from ribosome.runner.messages import Result
 from ribosome.runner.observer import Silent
 from ribosome.runner.records import read_config
 from ribosome.runner.resume import open_run
+from ribosome.runner.schema import LATER
 
 GENOMES = (
     "lenet-1-02aq4cq8-jfm1",
@@ -144,7 +145,9 @@ def test_a_run_of_the_first_version_knows_its_data_by_their_path(
         database.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
         database.execute("DROP TABLE workers")
         database.execute("DROP TABLE models")
-        database.execute("ALTER TABLE trials DROP COLUMN model")
+        database.execute("DROP TABLE checks")
+        for name in LATER:
+            database.execute(f"ALTER TABLE trials DROP COLUMN {name}")
         database.commit()
     moved = copied(data, tmp_path / "moved")
     with pytest.raises(RunError, match=r"task\.data was .* is now"):

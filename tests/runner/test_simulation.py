@@ -21,7 +21,12 @@ def config(evaluations: int, **runner: object) -> Config:
     """A search of the small space."""
     settings = {
         "space": {"name": "lenet"},
-        "search": {"evaluations": evaluations, "population": 8, "seed": 1},
+        "search": {
+            "evaluations": evaluations,
+            "population": 8,
+            "seed": 1,
+            "guided": 0,
+        },
         "runner": {"gpus": "none", **runner},
     }
     return msgspec.convert(settings, Config)

@@ -34,7 +34,7 @@ def run(
     config = msgspec.convert(
         {
             "space": {"name": "lenet"},
-            "search": {"evaluations": evaluations, "population": 8},
+            "search": {"evaluations": evaluations, "population": 8, "guided": 0},
             "runner": {
                 "gpus": "none",
                 "heartbeat_s": heartbeat_s,
@@ -201,7 +201,7 @@ def test_a_storm_is_survived_and_repeats_itself(
         config = msgspec.convert(
             {
                 "space": {"name": "lenet"},
-                "search": {"evaluations": 2000, "population": 8},
+                "search": {"evaluations": 2000, "population": 8, "guided": 0},
                 "runner": {"gpus": "none", "heartbeat_s": 30.0},
             },
             Config,

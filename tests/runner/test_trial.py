@@ -17,6 +17,7 @@ from ribosome.backends.base import Command
 from ribosome.backends.pytorch.parser import LogParser
 from ribosome.runner import warm
 from ribosome.runner.trial import Limits, Trial
+from ribosome.runner.verdict import Verdict
 from ribosome.runner.warm import Exit, Launcher
 
 
@@ -358,3 +359,36 @@ def test_the_end_of_a_trainer_whose_server_is_stopped_is_no_timeout(
     assert outcome.blameless
     assert "the process that forks trainers died" in outcome.verdict.message
     assert bench.run("ok").verdict.ending == "ok"
+
+
+def test_a_halted_trial_is_ok_with_its_last_check(bench: Bench) -> None:
+    """It is ended at once, and how its trainer took that is of no interest."""
+    trial = bench.start("checks", "hangs")
+    until(lambda: trial.poll() or trial.tested)
+    trial.halt("others are better")
+    outcome = finish(trial)
+    assert outcome.verdict == Verdict("ok", "others are better", stopped=True)
+    assert outcome.seen.tested is not None
+    assert outcome.seen.tested.accuracy == 0.25
+    assert not outcome.blameless
+
+
+def test_a_trial_that_has_ended_meanwhile_is_not_halted(bench: Bench) -> None:
+    """It keeps the accuracy of its last validation."""
+    trial = bench.start("checks", "ends")
+    until(lambda: b"event=done" in bench.log or trial.poll())
+    trial.poll()
+    trial.halt("too late")
+    outcome = finish(trial)
+    assert outcome.verdict == Verdict("ok")
+    assert outcome.seen.iterations == 10
+
+
+def test_a_trial_without_a_check_is_not_halted(bench: Bench) -> None:
+    """There is no accuracy that it could end with."""
+    trial = bench.start("hangs")
+    until(lambda: trial.poll() or b"alive" in bench.log)
+    trial.halt("why not")
+    trial.poll()
+    assert trial.poll() is None
+    trial.kill()

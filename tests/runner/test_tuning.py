@@ -74,7 +74,7 @@ def test_every_draw_follows_from_model_and_seed(
     folder, records, _ = run
     draws = Draws(LENET)
     for model in models_of(folder):
-        draws.learn(model.message)
+        draws.learn(model.message(among=16))
     for record in tuned(records):
         assert record.model is not None
         genome = draws.draw(record.model, trial_seed(1, record.trial))
@@ -101,7 +101,7 @@ def test_what_a_model_draws_it_calls_good(
     models = {model.number: model for model in models_of(folder)}
     draws = Draws(LENET)
     for model in models.values():
-        draws.learn(model.message)
+        draws.learn(model.message(among=16))
     for record in tuned(records):
         assert record.model is not None
         fitted = models[record.model].fitted

@@ -129,7 +129,7 @@ def test_the_model_learns_from_every_result(
     ((points, fitness),) = seen
     told = tuned(records)[: len(points)]
     draws = Draws(LENET)
-    draws.learn(models_of(tmp_path / "run")[0].message)
+    draws.learn(models_of(tmp_path / "run")[0].message(among=1))
     space = draws.space(1)
     assert fitness == [record.fitness for record in told]
     assert None in fitness

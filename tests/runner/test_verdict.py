@@ -245,3 +245,41 @@ def test_what_was_seen_is_finite_or_diverged() -> None:
     for value in (NAN, INFINITE, -INFINITE):
         assert verdict(Validation(value, 0.1, 1), Finished()).ending == "diverged"
         assert not math.isfinite(value)
+
+
+def test_two_losses_of_training_in_a_row_at_the_cap_are_divergence() -> None:
+    """One may be chance; what is told of the same iteration again is no second one."""
+    capped = [Iteration(n, 87.3365) for n in (0, 50)]
+    assert seen(*capped).diverged.startswith("the loss stays at 87.3365")
+    assert not seen(
+        capped[0], capped[0], Iteration(50, 2.0), Iteration(99, 90.0)
+    ).diverged
+
+
+@pytest.mark.parametrize(
+    ("events", "exit_code", "expected"),
+    [
+        ((GOOD,), -9, Verdict("ok", "why", stopped=True)),
+        ((GOOD, Failed("crashed", "ended")), 1, Verdict("ok", "why", stopped=True)),
+        ((GOOD, Finished()), 0, Verdict("ok")),
+        ((GOOD, Finished()), -9, Verdict("ok", "why", stopped=True)),
+    ],
+)
+def test_a_halted_trial_is_ok(
+    events: tuple[Event, ...], exit_code: int, expected: Verdict
+) -> None:
+    """Unless it came to its own end first."""
+    assert verdict(*events, exit_code=exit_code, halted="why") == expected
+
+
+def test_a_halted_trial_may_have_diverged() -> None:
+    """What the log says of that stands."""
+    assert (
+        verdict(GOOD, Iteration(20, NAN), exit_code=-9, halted="x").ending == "diverged"
+    )
+
+
+def test_the_iterations_are_the_most_that_the_log_tells_of() -> None:
+    """Of training or of a validation."""
+    assert seen(Iteration(4, 2.0), GOOD).iterations == 10
+    assert seen(GOOD, Iteration(14, 2.0)).iterations == 14

@@ -11,8 +11,10 @@ import pytest
 from ribosome.genome.errors import DataError
 from ribosome.runner.evaluator import Evaluator, Unfit
 from ribosome.runner.messages import (
+    Checked,
     Forget,
     GivenBack,
+    Halt,
     Left,
     Ready,
     Report,
@@ -386,3 +388,24 @@ def test_a_worker_that_is_let_go_copies_no_data_anew(gone: bool) -> None:
     master = Master(SETUP, work(1), *last)
     copying(master, looks=10**6)
     assert not any(isinstance(event, Result) for event in master.events)
+
+
+def test_checks_are_reported_and_a_halt_reaches_the_running_trial() -> None:
+    """All checks come before the result; a Halt of another trial is of no effect."""
+    checks = iter([Checked(1, 5, 0.25), Checked(1, 10, 0.5)])
+    halted: list[str] = []
+
+    class Checking(Scripted):
+        def halt(self, why: str) -> None:
+            halted.append(why)
+
+    def script(work: Work) -> Result | Checked | None:
+        if (check := next(checks, None)) is not None:
+            return check
+        return Result(work.trial, "ok", fitness=0.5) if halted else None
+
+    master = Master(SETUP, work(1), Halt(9, "another"), Halt(1, "it is"), Stop())
+    serve(master, Checking(script))  # type: ignore[arg-type]
+    kinds = [type(event) for event in master.events]
+    assert kinds == [Started, Checked, Checked, Result, Left]
+    assert halted == ["it is"]

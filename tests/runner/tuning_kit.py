@@ -40,7 +40,7 @@ def tuned_config(**tables: dict[str, object]) -> Config:
     settings: dict[str, dict[str, object]] = {
         "space": {"name": "lenet"},
         "search": {"evaluations": SEARCHED, "population": 4, "seed": 1},
-        "tune": {"evaluations": 60},
+        "tune": {"evaluations": 60, "rounds": 1},
         "runner": {"workers": 2, "gpus": "none"},
     }
     for table, values in tables.items():

@@ -115,7 +115,28 @@ def test_many_results_are_thinned_to_the_best_and_the_latest(plain) -> None:
     """The model stays as small as it may be at most."""
     language = plain(8, 4)
     surrogate = learned(language, count=POINTS + 300)
-    places = surrogate._places()
+    places = surrogate._places(POINTS + 300)
     assert len(places) <= POINTS
     assert set(range(POINTS // 2 + 300, POINTS + 300)) <= set(places)
     assert int(np.argmax(surrogate._fitness)) in places
+
+
+def test_what_was_asked_before_changes_nothing(plain) -> None:
+    """A search that was resumed asks for the first time what another has asked often."""
+    language = plain(8, 4)
+    rng = np.random.default_rng(4)
+    asked, resumed = Surrogate(language.groups), Surrogate(language.groups)
+    candidates = [draw(language.groups, rng) for _ in range(40)]
+    for count in range(1, 120):
+        genes = draw(language.groups, rng)
+        # The fitness changes its nature, so that what is likeliest does.
+        fitness = additive(genes) if count < 60 else float(rng.random())
+        for surrogate in (asked, resumed):
+            surrogate.add(genes, fitness)
+        if count > 1:
+            asked.order(candidates, [])
+        if count % 23 == 0:
+            fresh = Surrogate(language.groups)
+            fresh._points, fresh._fitness = resumed._points, resumed._fitness
+            assert fresh.order(candidates, []) == asked.order(candidates, [])
+            assert fresh._chosen == asked._chosen

@@ -36,8 +36,28 @@ MORE = ("confirmed_mean", "confirmed_spread", "confirmations", "winner")
 @click.option("--csv", "as_csv", is_flag=True, help="All fields, for spreadsheets.")
 @click.option("--json", "as_json", is_flag=True, help="All fields, for programs.")
 @click.option("--failures", is_flag=True, help="What failed, alike ones together.")
+@click.option(
+    "--pareto",
+    is_flag=True,
+    help="The networks that no other beats in accuracy and all goals at once.",
+)
+@click.option(
+    "--goals",
+    metavar="NAMES",
+    help="Of --pareto, in place of the run's: of flops, parameters, batches_per_s, seconds.",
+)
+@click.option(
+    "--bias", is_flag=True, help="Whether fast networks breed more than slow."
+)
 def command(
-    run: Path, top: int | None, as_csv: bool, as_json: bool, failures: bool
+    run: Path,
+    top: int | None,
+    as_csv: bool,
+    as_json: bool,
+    failures: bool,
+    pareto: bool,
+    goals: str | None,
+    bias: bool,
 ) -> None:
     """Print the results of a run, also while it runs.
 
@@ -47,13 +67,55 @@ def command(
     """
     if as_csv and as_json:
         raise click.UsageError("Give --csv or --json, not both.")
-    if as_json:
+    if failures + pareto + bias > 1:
+        raise click.UsageError("Give one of --failures, --pareto and --bias.")
+    if goals is not None and not pareto:
+        raise click.UsageError("--goals are those of --pareto: give that too.")
+    if bias:
+        _print_bias(run, as_csv=as_csv, as_json=as_json)
+    elif pareto:
+        _print_front(run, top, goals, as_csv=as_csv, as_json=as_json)
+    elif as_json:
         rows = _rows(run, _chosen(run, top, failures=failures))
         click.echo(json.dumps(list(rows), indent=1))
     elif as_csv:
         _print_csv(_rows(run, _chosen(run, top, failures=failures)))
     else:
         _print_for_people(run, top or TOP, failures=failures)
+
+
+def _print_bias(run: Path, *, as_csv: bool, as_json: bool) -> None:
+    from ribosome.runner.records import read_config
+    from ribosome.tools.bias_report import as_lines, as_object, read_bred
+
+    if as_csv:
+        raise click.UsageError("--bias is no table: give --json.")
+    trials = read_bred(run)
+    if as_json:
+        click.echo(json.dumps(as_object(trials), indent=1))
+    else:
+        for line in as_lines(trials, read_config(run).search.arrivals):
+            click.echo(line)
+
+
+def _print_front(
+    run: Path, top: int | None, given: str | None, *, as_csv: bool, as_json: bool
+) -> None:
+    from rich.console import Console
+
+    from ribosome.tools.front import front_table, goals_named, read_front
+
+    names = goals_named(run, given)
+    trials = read_front(run, names)[:top]
+    if as_json:
+        rows = _rows(run, (trial for trial, _ in trials))
+        click.echo(json.dumps(list(rows), indent=1))
+    elif as_csv:
+        _print_csv(_rows(run, (trial for trial, _ in trials)))
+    elif trials:
+        Console(highlight=False).print(front_table(names, trials))
+    else:
+        click.echo("No network has an accuracy and these goals yet.")
 
 
 def counts_by_ending(counts: Mapping[str | None, int]) -> str:
@@ -122,7 +184,7 @@ def _print_for_people(run: Path, top: int, *, failures: bool) -> None:
         read_trials,
     )
     from ribosome.tools.failure_list import print_failures
-    from ribosome.tools.summary import staged
+    from ribosome.tools.summary import ended_early, staged
 
     console = Console(highlight=False)
     if failures:
@@ -130,7 +192,7 @@ def _print_for_people(run: Path, top: int, *, failures: bool) -> None:
     else:
         _print_best(console, run, read_best(run, top), read_confirmations(run))
     console.print(counts_by_ending(count_endings(run)), markup=False)
-    if line := staged(run):
+    for line in filter(None, (*ended_early(run), staged(run))):
         console.print(line, markup=False)
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ribosome.backends.base import Ending
+from ribosome.backends.base import Ending, Iteration
+from ribosome.backends.base import Tested as Validation
 from ribosome.backends.caffe.command import train_command
 from ribosome.backends.caffe.endings import ending
 from ribosome.backends.caffe.log_parser import LogParser
@@ -223,3 +224,38 @@ def test_sigterm_is_a_crash(tmp_path: Path) -> None:
         lines += list(process.stderr)
     assert process.returncode == 143
     assert verdict(lines, process.returncode)[1].ending == "crashed"
+
+
+@pytest.mark.parametrize("every", [10, 14])
+def test_validations_during_training_change_nothing(tmp_path: Path, every: int) -> None:
+    """Whether they come out even or not: the same losses, and the same last validation."""
+    argv = trial(tmp_path, train=ANY)
+    # Made-up images are drawn from the numbers that training draws from; read ones are not.
+    net = (tmp_path / "train_val.prototxt").read_text()
+    train, test, rest = net.partition('name: "data"')[2].partition('name: "data"')
+    rest = rest.replace('type: "gaussian" std: 1', 'type: "constant" value: 1', 1)
+    net = net.partition('name: "data"')[0] + 'name: "data"' + train + test + rest
+    (tmp_path / "train_val.prototxt").write_text(net)
+    plain = run(argv)
+    solver = tmp_path / "solver.prototxt"
+    text = solver.read_text().replace("test_interval: 40", f"test_interval: {every}")
+    solver.write_text(text)
+    settings = json.loads((tmp_path / "trial.json").read_text())
+    settings |= {"check_every": every, "max_iterations": 40}
+    (tmp_path / "trial.json").write_text(json.dumps(settings))
+    checked = run(argv)
+    told = []
+    for done in (plain, checked):
+        lines = done.stderr.splitlines()
+        _, judged = verdict(lines, done.returncode)
+        assert judged == Verdict("ok")
+        parser = LogParser()
+        events = [event for line in lines for event in parser.feed(line)]
+        losses = [(e.iteration, e.loss) for e in events if isinstance(e, Iteration)]
+        tested = [e.iteration for e in events if isinstance(e, Validation)]
+        told.append((losses, tested))
+    assert told[0][1] == [40]
+    assert told[1][1] == [*range(every, 40, every), 40]
+    assert [pair for pair in told[1][0] if pair[1] is not None] == [
+        pair for pair in told[0][0] if pair[1] is not None
+    ]

@@ -229,7 +229,9 @@ def test_a_stop_without_a_snapshot_is_a_crash(fake: Fake) -> None:
     log, before = stopped("bvlc")
     script = STOPPED.format(head=before, tail=before + 1).replace("snapshot 13; ", "")
     _, judged = verdict(run(fake(script, limit_s=0.1, log=log)))
-    assert judged == Verdict("crashed", "caffe was told to stop and left no snapshot")
+    assert judged == Verdict(
+        "crashed", "caffe ended without a validation, and left no snapshot"
+    )
 
 
 def test_the_end_of_caffe_is_the_end(fake: Fake) -> None:
