@@ -1,6 +1,7 @@
 """The examples: complete, and what the program does without them."""
 
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -38,6 +39,6 @@ def test_the_choices_of_a_search_stand_together() -> None:
     lines = text.splitlines()
     for table in ("search", "limits"):
         assert set(tomllib.loads(text)[table]) == set(KEYS[table])
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         if "=" in line and not line.startswith("#") and lines.index(line) > 12:
             assert before.startswith("#"), line

@@ -27,6 +27,7 @@ from ribosome.runner.config import (
     encode_config,
     load_config,
 )
+from ribosome.runner.goals import GOALS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -43,12 +44,20 @@ CONFIGS = st.builds(
         time_limit_s=SECONDS,
         precision=st.sampled_from(CHOICES["training", "precision"]),
     ),
-    search=st.builds(
-        SearchConfig,
-        strategy=st.sampled_from(CHOICES["search", "strategy"]),
-        population=st.integers(2, 2**31 - 1),
-        mutation=st.floats(0, 1),
-        seed=st.integers(0, 2**63 - 1),
+    search=st.one_of(
+        st.builds(
+            SearchConfig,
+            strategy=st.sampled_from(["evolution", "random"]),
+            population=st.integers(2, 2**31 - 1),
+            mutation=st.floats(0, 1),
+            warm_start=st.lists(TEXTS, max_size=3).map(tuple),
+            seed=st.integers(0, 2**63 - 1),
+        ),
+        st.builds(
+            SearchConfig,
+            strategy=st.just("nsga2"),
+            goals=st.lists(st.sampled_from(GOALS), min_size=1).map(tuple),
+        ),
     ),
     runner=st.builds(RunnerConfig, warm_start=st.booleans(), wall_limit_s=SECONDS),
 )
@@ -97,6 +106,9 @@ def test_a_file_and_its_overrides_set_keys(write) -> None:
 @pytest.mark.parametrize(
     ("override", "table", "key", "value"),
     [
+        ("search.warm_start=['a', 'b']", "search", "warm_start", ("a", "b")),
+        ("search.goals=[]", "search", "goals", ()),
+        ("limits.parameters=7", "limits", "parameters", 7),
         ("runner.heartbeat_s=0", "runner", "heartbeat_s", 0.0),
         ("runner.heartbeat_s=15", "runner", "heartbeat_s", 15.0),
         ("search.seed=2", "search", "seed", 2),
@@ -205,6 +217,32 @@ def test_the_value_of_an_override(override, table, key, value, write) -> None:
         (
             "[search]\nreplacement = 'worst'",
             'run.toml: [search] replacement = "worst": take one of age, fitness',
+        ),
+        (
+            "[search]\nstrategy = 'nsga2'\ngoals = ['flop']",
+            "run.toml: [search] goals = [\"flop\"]: 'flop' is none: did you mean 'flops'?",
+        ),
+        (
+            "[search]\ngoals = 'flops'",
+            'run.toml: [search] goals = "flops": expected a list, as in ["a", "b"]',
+        ),
+        (
+            "[search]\nwarm_start = ['a', 1]",
+            'run.toml: [search] warm_start = ["a", 1]: expected a string in quotes',
+        ),
+        (
+            "[search]\ngoals = ['flops']",
+            'run.toml: [search] goals = ["flops"]: only strategy = "nsga2" has goals '
+            "besides accuracy; take that, or none",
+        ),
+        (
+            "[search]\nstrategy = 'nsga2'",
+            'run.toml: [search] strategy = "nsga2": it needs goals besides accuracy: give '
+            "goals of flops, parameters, batches_per_s, seconds",
+        ),
+        (
+            "[limits]\nseconds = -1.0",
+            "run.toml: [limits] seconds = -1.0: expected a number >= 0.0",
         ),
         (
             "[training]\nprecision = 'fp16'",
@@ -335,6 +373,7 @@ def test_search_keys_are_all_used() -> None:
 
     read = {name for name in vars(Settings) if not name.startswith("_")}
     own = {"evaluations", "seed", "confirm", "confirm_repeats"}
+    own |= {"goals", "warm_start", "warm_as"}
     assert set(KEYS["search"]) - read == own
 
 

@@ -15,7 +15,7 @@ from ribosome.genome.task import DIGITS
 from ribosome.runner.records import count_beyond_limits
 
 SECONDS: dict[str, object] = {"seconds": 1.0}
-"""The median of random networks of the space takes about as long."""
+"""What some networks of the space need more than, for 300 iterations."""
 
 
 def parameters(genome: str) -> int:

@@ -18,7 +18,8 @@ FIELDS = [
     *("trial", "genome", "phase", "ending", "fitness", "loss", "batches_per_s"),
     *("flops_per_batch", "parameters", "seconds", "worker", "generation", "parents"),
     *("proposed_at", "started_at", "finished_at", "message"),
-    *("model", "confirmed_mean", "confirmed_spread", "confirmations", "winner"),
+    *("model", "iterations", "stopped", "rejected"),
+    *("confirmed_mean", "confirmed_spread", "confirmations", "winner"),
 ]
 
 
