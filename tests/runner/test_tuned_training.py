@@ -86,7 +86,13 @@ def test_a_run_that_has_ended_is_tuned_over_ranks(run: RealRun) -> None:
     pytest.importorskip("mpi4py")
     run.finish("search.evaluations=6", evaluator="noop")
     launcher = (find_mpiexec(), "-n", "3")
-    options = ("search.evaluations=6", "tune.evaluations=400", "tune.random=0.05")
+    options = (
+        "search.evaluations=6",
+        "tune.evaluations=400",
+        "tune.random=0.05",
+        "tune.rounds=1",
+        "tune.among=1",
+    )
     run.finish("--resume", *options, launcher=launcher, evaluator="noop:0.02")
     records = read_trials(run.folder)
     assert len(records) == 6 + 400
