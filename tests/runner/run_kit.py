@@ -42,7 +42,7 @@ from ribosome.runner.transport import Event, Joined, Lost, Message
 from ribosome.search.registry import make_strategy
 
 PROGRAM = str(Path(__file__).with_name("run_program.py"))
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 """Longer than anything here takes on a busy machine."""
 
 TIMES = ("proposed_at", "started_at", "finished_at", "seconds")
