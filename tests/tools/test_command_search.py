@@ -62,6 +62,7 @@ def searched(monkeypatch: pytest.MonkeyPatch, lenet_genomes: list[str]) -> list:
 
     monkeypatch.setattr("ribosome.runner.run.search", search)
     monkeypatch.setattr("ribosome.tools.summary.read_workers", lambda _: [])
+    monkeypatch.setattr("ribosome.tools.summary.ended_early", lambda _: [])
     return calls
 
 
@@ -161,6 +162,7 @@ def test_a_search_without_a_network_says_where_to_look(
 
     monkeypatch.setattr("ribosome.runner.run.search", search)
     monkeypatch.setattr("ribosome.tools.summary.read_workers", lambda _: [])
+    monkeypatch.setattr("ribosome.tools.summary.ended_early", lambda _: [])
     output = ribosome("search", config, "-o", "my run").stdout
     assert "See why: ribosome results 'my run' --failures\n" in output
 
