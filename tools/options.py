@@ -148,3 +148,19 @@ def _is_number(value: object) -> bool:
         and not isinstance(value, bool)
         and abs(value) <= 1e38
     )
+
+
+ranks_option = click.option(
+    "--mpi",
+    "ranks",
+    metavar="N",
+    type=click.IntRange(min=2),
+    help="Run as N ranks under mpiexec: one master and N - 1 workers.",
+)
+progress_option = click.option(
+    "--progress",
+    type=click.Choice(["auto", "live", "plain", "none"]),
+    default="auto",
+    show_default=True,
+    help="A display that is redrawn, or lines; auto: live in a terminal.",
+)

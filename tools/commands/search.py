@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 
 import click
 
+from ribosome.tools.options import progress_option, ranks_option
+
 if TYPE_CHECKING:
     from ribosome.runner.config import Config
     from ribosome.tools.progress import Style
@@ -31,20 +33,8 @@ if TYPE_CHECKING:
     multiple=True,
     help="Override the config, as in --set search.seed=2. Can be given again.",
 )
-@click.option(
-    "--mpi",
-    "ranks",
-    metavar="N",
-    type=click.IntRange(min=2),
-    help="Run as N ranks under mpiexec: one master and N - 1 workers.",
-)
-@click.option(
-    "--progress",
-    type=click.Choice(["auto", "live", "plain", "none"]),
-    default="auto",
-    show_default=True,
-    help="A display that is redrawn, or lines; auto: live in a terminal.",
-)
+@ranks_option
+@progress_option
 @click.pass_context
 def command(
     ctx: click.Context,

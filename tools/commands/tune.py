@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from ribosome.tools.options import progress_option, ranks_option
+
 if TYPE_CHECKING:
     from ribosome.runner.config import Config
 
@@ -46,20 +48,8 @@ EVALUATIONS = 100
     multiple=True,
     help="Override the run's config, as in --set tune.good=0.9. Can be given again.",
 )
-@click.option(
-    "--mpi",
-    "ranks",
-    metavar="N",
-    type=click.IntRange(min=2),
-    help="Run as N ranks under mpiexec: one master and N - 1 workers.",
-)
-@click.option(
-    "--progress",
-    type=click.Choice(["auto", "live", "plain", "none"]),
-    default="auto",
-    show_default=True,
-    help="A display that is redrawn, or lines; auto: live in a terminal.",
-)
+@ranks_option
+@progress_option
 @click.pass_context
 def command(
     ctx: click.Context,
